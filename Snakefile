@@ -1,0 +1,26 @@
+"""From images to tables: one rule a stage, one job a variant."""
+
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+
+configfile: "config.yaml"
+
+
+include: "rules/common.smk"
+include: "rules/data.smk"
+include: "rules/tokenizers.smk"
+include: "rules/stage1.smk"
+include: "rules/stage2.smk"
+include: "rules/sampling.smk"
+include: "rules/evaluation.smk"
+include: "rules/paper.smk"
+
+
+# Every target is asked for by its cards; what stands between follows from the references.
+rule all:
+    default_target: True
+    input:
+        result_cards(),
+        paper_files(),

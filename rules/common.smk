@@ -1,0 +1,140 @@
+# What the rules share: the validated config, paths, and the one string a variant is made of.
+
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+from tessera.config import guard
+from tessera.config.load import validate
+from tessera.config.paths import SPLITS, Paths
+from tessera.config.resolve import settings_text
+from tessera.errors import UserError
+
+# The files that make up this launch's config, in the order in which they are merged.
+CONFIG_FILES = [str(Path(file)) for file in workflow.configfiles]
+
+try:
+    CONFIG = validate(config)
+    guard.fix(CONFIG_FILES)
+except UserError as error:
+    raise WorkflowError(str(error)) from None
+
+PATHS = Paths(CONFIG)
+RESULTS = CONFIG.results
+PART = r"\d{4}"
+
+
+def names(section):
+    """A wildcard's pattern: the variants of a section, or what matches nothing."""
+    return "|".join(getattr(CONFIG, section)) or "(?!)"
+
+
+wildcard_constraints:
+    data=names("data"),
+    encoder=names("encoders"),
+    features=names("features"),
+    codebook=names("codebooks"),
+    autoencoder=names("autoencoders"),
+    tokens=names("tokens"),
+    stage1=names("stage1"),
+    stage2=names("stage2"),
+    sampling=names("samplings"),
+    extractor=names("extractors"),
+    evaluation=names("evaluations"),
+    probe=names("probes"),
+    stability=names("stabilities"),
+    split="|".join(SPLITS),
+    part=PART,
+    parts=PART,
+
+
+def settings(section, wildcard, each=None, stage=None):
+    """A function of a rule's wildcards that gives the variant's canonical JSON."""
+
+    def text(wildcards):
+        entry = getattr(wildcards, each) if each else None
+        return settings_text(
+            CONFIG, section, getattr(wildcards, wildcard), entry, stage
+        )
+
+    return text
+
+
+def variant(section, name):
+    return getattr(CONFIG, section)[name]
+
+
+def trained_model(section, wildcard):
+    """What a training leaves beside its card."""
+    files = ("model.safetensors", "model.json", "metrics.jsonl")
+    return [f"{RESULTS}/{section}/{{{wildcard}}}/{file}" for file in files]
+
+
+def execute(stage):
+    return CONFIG.execute(stage)
+
+
+def view_data(section, name):
+    """The data set that a variant's views crop."""
+    return CONFIG.views[variant(section, name).views].data
+
+
+def encoder_files(name):
+    """What an encoder is read from: the card of its training, or the file of its weights."""
+    encoder = CONFIG.encoders[name]
+    return (
+        PATHS.card("encoders", name) if encoder.kind == "trained" else encoder.weights
+    )
+
+
+def extractor_files(name):
+    extractor = CONFIG.extractors[name]
+    trained = extractor.kind == "classifier"
+    return PATHS.card("extractors", name) if trained else extractor.weights
+
+
+def codebook_files(name):
+    encoder = CONFIG.features[CONFIG.codebooks[name].features].encoder
+    return [PATHS.card("codebooks", name), encoder_files(encoder)]
+
+
+def tokenizer_files(wildcards):
+    tokens = CONFIG.tokens[wildcards.tokens]
+    if tokens.codebook is not None:
+        return codebook_files(tokens.codebook)
+    return [PATHS.card("autoencoders", tokens.autoencoder)]
+
+
+def sampling_inputs(wildcards):
+    """Stage 1, stage 2 where there is one, and the autoencoder that paints the codes."""
+    sampling = CONFIG.samplings[wildcards.sampling]
+    models = [PATHS.card("stage1", sampling.stage1)]
+    codes = CONFIG.stage1[sampling.stage1].tokens
+    if sampling.stage2 is not None:
+        models.append(PATHS.card("stage2", sampling.stage2))
+        codes = CONFIG.stage2[sampling.stage2].codes
+    return models + [PATHS.card("autoencoders", CONFIG.tokens[codes].autoencoder)]
+
+
+def stability_inputs(wildcards):
+    stability = CONFIG.stabilities[wildcards.stability]
+    files = [file for name in stability.codebooks for file in codebook_files(name)]
+    files += [PATHS.card("autoencoders", name) for name in stability.autoencoders]
+    # Two codebooks may share one encoder.
+    return list(dict.fromkeys(files))
+
+
+def result_cards():
+    """The cards of all evaluations, probes and stabilities, and of all sample sets."""
+    cards = [PATHS.card("samplings", name) for name in CONFIG.samplings]
+    for name, evaluation in CONFIG.evaluations.items():
+        cards += [
+            PATHS.pair("evaluations", name, each) for each in evaluation.samplings
+        ]
+    for name, probe in CONFIG.probes.items():
+        cards += [PATHS.pair("probes", name, each) for each in probe.stage1]
+    return cards + [PATHS.card("stabilities", name) for name in CONFIG.stabilities]
+
+
+def paper_files():
+    return []

@@ -1,0 +1,32 @@
+# Images → tar shards. A rule a data set, because the number of its files is in the config.
+
+for data in CONFIG.data:
+
+    rule:
+        name:
+            f"shards_{data}"
+        output:
+            card=PATHS.card("data", data),
+            index=f"{PATHS.folder('data', data)}/index.json",
+            train=PATHS.shards(data, "train"),
+            validation=PATHS.shards(data, "validation"),
+        log:
+            f"{RESULTS}/logs/shards/{data}.log",
+        benchmark:
+            f"{RESULTS}/benchmarks/shards/{data}.tsv"
+        conda:
+            "../envs/tessera.yaml"
+        threads: execute("shards").threads
+        resources:
+            mem_mb=execute("shards").memory_mb,
+            runtime=execute("shards").runtime_minutes,
+            corrupt=f"{CONFIG.data[data].max_corrupt_share}",
+        params:
+            settings=settings_text(CONFIG, "data", data),
+        message:
+            f"shards {data}: packing the images"
+        shell:
+            "python -m tessera.stages.shards --settings {params.settings:q}"
+            " --threads {threads} --train {output.train} --validation {output.validation}"
+            " --max-corrupt-share {resources.corrupt} --card {output.card}"
+            " --index {output.index} 2>&1 | tee {log}"

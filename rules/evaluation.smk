@@ -1,0 +1,120 @@
+# Sample sets, models and tokenizers → numbers, each in a card.
+
+
+rule extractor:
+    input:
+        shards=lambda w: PATHS.card("data", variant("extractors", w.extractor).data),
+    output:
+        card=f"{RESULTS}/extractors/{{extractor}}/card.json",
+        model=trained_model("extractors", "extractor"),
+    log:
+        f"{RESULTS}/logs/extractor/{{extractor}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/extractor/{{extractor}}.tsv"
+    conda:
+        "../envs/tessera.yaml"
+    threads: execute("extractor").threads
+    resources:
+        mem_mb=execute("extractor").memory_mb,
+        runtime=execute("extractor").runtime_minutes,
+        gpu=execute("extractor").gpus,
+        log_every=CONFIG.log_every,
+        checkpoint_every=CONFIG.checkpoint_every,
+    params:
+        settings=settings("extractors", "extractor"),
+    message:
+        "extractor {wildcards.extractor}: training the classifier whose features are compared"
+    shell:
+        "python -m tessera.stages.extractor --settings {params.settings:q} --threads {threads} --log-every {resources.log_every}"
+        " --checkpoint-every {resources.checkpoint_every}"
+        " --shards {input.shards} --card {output.card} 2>&1 | tee {log}"
+
+
+rule evaluation:
+    input:
+        samples=lambda w: PATHS.card("samplings", w.sampling),
+        shards=lambda w: PATHS.card("data", view_data("evaluations", w.evaluation)),
+        extractor=lambda w: extractor_files(
+            variant("evaluations", w.evaluation).extractor
+        ),
+    output:
+        card=f"{RESULTS}/evaluations/{{evaluation}}/{{sampling}}.json",
+    log:
+        f"{RESULTS}/logs/evaluation/{{evaluation}}/{{sampling}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/evaluation/{{evaluation}}/{{sampling}}.tsv"
+    conda:
+        "../envs/tessera.yaml"
+    threads: execute("evaluation").threads
+    resources:
+        mem_mb=execute("evaluation").memory_mb,
+        runtime=execute("evaluation").runtime_minutes,
+        gpu=execute("evaluation").gpus,
+        batch=execute("evaluation").batch,
+    params:
+        settings=settings("evaluations", "evaluation", each="sampling"),
+    message:
+        "evaluation {wildcards.evaluation}: {wildcards.sampling}"
+    shell:
+        "python -m tessera.stages.evaluation --settings {params.settings:q} --threads {threads} --batch {resources.batch}"
+        " --samples {input.samples} --shards {input.shards} --extractor {input.extractor}"
+        " --card {output.card} 2>&1 | tee {log}"
+
+
+rule probe:
+    input:
+        model=lambda w: PATHS.card("stage1", w.stage1),
+        tokens=lambda w: PATHS.cards("tokens", variant("stage1", w.stage1).tokens),
+        validation=lambda w: PATHS.cards(
+            "tokens", variant("stage1", w.stage1).tokens, "validation"
+        ),
+    output:
+        card=f"{RESULTS}/probes/{{probe}}/{{stage1}}.json",
+    log:
+        f"{RESULTS}/logs/probe/{{probe}}/{{stage1}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/probe/{{probe}}/{{stage1}}.tsv"
+    conda:
+        "../envs/tessera.yaml"
+    threads: execute("probe").threads
+    resources:
+        mem_mb=execute("probe").memory_mb,
+        runtime=execute("probe").runtime_minutes,
+        gpu=execute("probe").gpus,
+        batch=execute("probe").batch,
+    params:
+        settings=settings("probes", "probe", each="stage1"),
+    message:
+        "probe {wildcards.probe}: linear classifiers on {wildcards.stage1}"
+    shell:
+        "python -m tessera.stages.probe --settings {params.settings:q} --threads {threads} --batch {resources.batch}"
+        " --model {input.model} --tokens {input.tokens} --validation {input.validation}"
+        " --card {output.card} 2>&1 | tee {log}"
+
+
+rule stability:
+    input:
+        shards=lambda w: PATHS.card("data", view_data("stabilities", w.stability)),
+        tokenizers=stability_inputs,
+    output:
+        card=f"{RESULTS}/stabilities/{{stability}}/card.json",
+    log:
+        f"{RESULTS}/logs/stability/{{stability}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/stability/{{stability}}.tsv"
+    conda:
+        "../envs/tessera.yaml"
+    threads: execute("stability").threads
+    resources:
+        mem_mb=execute("stability").memory_mb,
+        runtime=execute("stability").runtime_minutes,
+        gpu=execute("stability").gpus,
+        batch=execute("stability").batch,
+    params:
+        settings=settings("stabilities", "stability"),
+    message:
+        "stability {wildcards.stability}: tokens under noise"
+    shell:
+        "python -m tessera.stages.stability --settings {params.settings:q} --threads {threads} --batch {resources.batch}"
+        " --shards {input.shards} --tokenizers {input.tokenizers}"
+        " --card {output.card} 2>&1 | tee {log}"

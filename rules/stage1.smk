@@ -1,0 +1,35 @@
+# Tokens → a GPT over them.
+
+
+rule stage1:
+    input:
+        tokens=lambda w: PATHS.cards("tokens", variant("stage1", w.stage1).tokens),
+        validation=lambda w: PATHS.cards(
+            "tokens", variant("stage1", w.stage1).tokens, "validation"
+        ),
+    output:
+        card=f"{RESULTS}/stage1/{{stage1}}/card.json",
+        model=trained_model("stage1", "stage1"),
+    log:
+        f"{RESULTS}/logs/stage1/{{stage1}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/stage1/{{stage1}}.tsv"
+    conda:
+        "../envs/tessera.yaml"
+    threads: execute("stage1").threads
+    resources:
+        mem_mb=execute("stage1").memory_mb,
+        runtime=execute("stage1").runtime_minutes,
+        gpu=execute("stage1").gpus,
+        log_every=CONFIG.log_every,
+        checkpoint_every=CONFIG.checkpoint_every,
+        micro_batch=execute("stage1").micro_batch or 0,
+    params:
+        settings=settings("stage1", "stage1"),
+    message:
+        "stage1 {wildcards.stage1}: training the GPT"
+    shell:
+        "python -m tessera.stages.stage1 --settings {params.settings:q} --threads {threads} --log-every {resources.log_every}"
+        " --checkpoint-every {resources.checkpoint_every}"
+        " --micro-batch {resources.micro_batch} --tokens {input.tokens}"
+        " --validation {input.validation} --card {output.card} 2>&1 | tee {log}"

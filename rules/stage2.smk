@@ -1,0 +1,40 @@
+# Semantic tokens and VQGAN codes of the same views → a decoder from the ones to the others.
+
+
+rule stage2:
+    input:
+        semantic=lambda w: PATHS.cards("tokens", variant("stage2", w.stage2).semantic),
+        codes=lambda w: PATHS.cards("tokens", variant("stage2", w.stage2).codes),
+        validation_semantic=lambda w: PATHS.cards(
+            "tokens", variant("stage2", w.stage2).semantic, "validation"
+        ),
+        validation_codes=lambda w: PATHS.cards(
+            "tokens", variant("stage2", w.stage2).codes, "validation"
+        ),
+    output:
+        card=f"{RESULTS}/stage2/{{stage2}}/card.json",
+        model=trained_model("stage2", "stage2"),
+    log:
+        f"{RESULTS}/logs/stage2/{{stage2}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/stage2/{{stage2}}.tsv"
+    conda:
+        "../envs/tessera.yaml"
+    threads: execute("stage2").threads
+    resources:
+        mem_mb=execute("stage2").memory_mb,
+        runtime=execute("stage2").runtime_minutes,
+        gpu=execute("stage2").gpus,
+        log_every=CONFIG.log_every,
+        checkpoint_every=CONFIG.checkpoint_every,
+        micro_batch=execute("stage2").micro_batch or 0,
+    params:
+        settings=settings("stage2", "stage2"),
+    message:
+        "stage2 {wildcards.stage2}: training the pixel decoder"
+    shell:
+        "python -m tessera.stages.stage2 --settings {params.settings:q} --threads {threads} --log-every {resources.log_every}"
+        " --checkpoint-every {resources.checkpoint_every}"
+        " --micro-batch {resources.micro_batch} --semantic {input.semantic}"
+        " --codes {input.codes} --validation-semantic {input.validation_semantic}"
+        " --validation-codes {input.validation_codes} --card {output.card} 2>&1 | tee {log}"

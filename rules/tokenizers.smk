@@ -1,0 +1,146 @@
+# Images → features → codebook; images → autoencoder; both → tokens.
+
+
+rule encoder:
+    input:
+        shards=lambda w: PATHS.card("data", variant("encoders", w.encoder).data),
+    output:
+        card=f"{RESULTS}/encoders/{{encoder}}/card.json",
+        model=trained_model("encoders", "encoder"),
+    log:
+        f"{RESULTS}/logs/encoder/{{encoder}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/encoder/{{encoder}}.tsv"
+    conda:
+        "../envs/tessera.yaml"
+    threads: execute("encoder").threads
+    resources:
+        mem_mb=execute("encoder").memory_mb,
+        runtime=execute("encoder").runtime_minutes,
+        gpu=execute("encoder").gpus,
+        log_every=CONFIG.log_every,
+        checkpoint_every=CONFIG.checkpoint_every,
+    params:
+        settings=settings("encoders", "encoder"),
+    message:
+        "encoder {wildcards.encoder}: self-supervised training"
+    shell:
+        "python -m tessera.stages.encoder --settings {params.settings:q} --threads {threads} --log-every {resources.log_every}"
+        " --checkpoint-every {resources.checkpoint_every}"
+        " --shards {input.shards} --card {output.card} 2>&1 | tee {log}"
+
+
+rule features:
+    input:
+        shards=lambda w: PATHS.card("data", view_data("features", w.features)),
+        encoder=lambda w: encoder_files(variant("features", w.features).encoder),
+    output:
+        card=f"{RESULTS}/features/{{features}}/part-{{part}}-of-{{parts}}.json",
+        part=f"{RESULTS}/features/{{features}}/part-{{part}}-of-{{parts}}.zarr.zip",
+    log:
+        f"{RESULTS}/logs/features/{{features}}-{{part}}-of-{{parts}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/features/{{features}}-{{part}}-of-{{parts}}.tsv"
+    conda:
+        "../envs/tessera.yaml"
+    threads: execute("features").threads
+    resources:
+        mem_mb=execute("features").memory_mb,
+        runtime=execute("features").runtime_minutes,
+        gpu=execute("features").gpus,
+        batch=execute("features").batch,
+    params:
+        settings=settings("features", "features"),
+    message:
+        "features {wildcards.features}: sampling patch features, part {wildcards.part}"
+    shell:
+        "python -m tessera.stages.features --settings {params.settings:q} --threads {threads} --batch {resources.batch}"
+        " --part {wildcards.part} --parts {wildcards.parts} --encoder {input.encoder}"
+        " --shards {input.shards} --card {output.card} 2>&1 | tee {log}"
+
+
+rule codebook:
+    input:
+        features=lambda w: PATHS.cards(
+            "features", variant("codebooks", w.codebook).features
+        ),
+    output:
+        card=f"{RESULTS}/codebooks/{{codebook}}/card.json",
+        centroids=f"{RESULTS}/codebooks/{{codebook}}/centroids.npy",
+    log:
+        f"{RESULTS}/logs/codebook/{{codebook}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/codebook/{{codebook}}.tsv"
+    conda:
+        "../envs/tessera.yaml"
+    threads: execute("codebook").threads
+    resources:
+        mem_mb=execute("codebook").memory_mb,
+        runtime=execute("codebook").runtime_minutes,
+        gpu=execute("codebook").gpus,
+    params:
+        settings=settings("codebooks", "codebook"),
+    message:
+        "codebook {wildcards.codebook}: K-Means over the sampled features"
+    shell:
+        "python -m tessera.stages.codebook --settings {params.settings:q} --threads {threads}"
+        " --features {input.features} --card {output.card} 2>&1 | tee {log}"
+
+
+rule autoencoder:
+    input:
+        shards=lambda w: PATHS.card("data", variant("autoencoders", w.autoencoder).data),
+    output:
+        card=f"{RESULTS}/autoencoders/{{autoencoder}}/card.json",
+        model=trained_model("autoencoders", "autoencoder"),
+    log:
+        f"{RESULTS}/logs/autoencoder/{{autoencoder}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/autoencoder/{{autoencoder}}.tsv"
+    conda:
+        "../envs/tessera.yaml"
+    threads: execute("autoencoder").threads
+    resources:
+        mem_mb=execute("autoencoder").memory_mb,
+        runtime=execute("autoencoder").runtime_minutes,
+        gpu=execute("autoencoder").gpus,
+        log_every=CONFIG.log_every,
+        checkpoint_every=CONFIG.checkpoint_every,
+    params:
+        settings=settings("autoencoders", "autoencoder"),
+    message:
+        "autoencoder {wildcards.autoencoder}: training the VQGAN"
+    shell:
+        "python -m tessera.stages.autoencoder --settings {params.settings:q} --threads {threads} --log-every {resources.log_every}"
+        " --checkpoint-every {resources.checkpoint_every}"
+        " --shards {input.shards} --card {output.card} 2>&1 | tee {log}"
+
+
+rule tokens:
+    input:
+        tokenizer=tokenizer_files,
+        shards=lambda w: PATHS.card("data", view_data("tokens", w.tokens)),
+    output:
+        card=f"{RESULTS}/tokens/{{tokens}}/{{split}}/part-{{part}}-of-{{parts}}.json",
+        part=f"{RESULTS}/tokens/{{tokens}}/{{split}}/part-{{part}}-of-{{parts}}.zarr.zip",
+    log:
+        f"{RESULTS}/logs/tokens/{{tokens}}/{{split}}-{{part}}-of-{{parts}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/tokens/{{tokens}}/{{split}}-{{part}}-of-{{parts}}.tsv"
+    conda:
+        "../envs/tessera.yaml"
+    threads: execute("tokens").threads
+    resources:
+        mem_mb=execute("tokens").memory_mb,
+        runtime=execute("tokens").runtime_minutes,
+        gpu=execute("tokens").gpus,
+        batch=execute("tokens").batch,
+    params:
+        settings=settings("tokens", "tokens"),
+    message:
+        "tokens {wildcards.tokens}: {wildcards.split} split, part {wildcards.part}"
+    shell:
+        "python -m tessera.stages.tokens --settings {params.settings:q} --threads {threads} --batch {resources.batch}"
+        " --part {wildcards.part} --parts {wildcards.parts} --split {wildcards.split}"
+        " --tokenizer {input.tokenizer} --shards {input.shards} --card {output.card}"
+        " 2>&1 | tee {log}"

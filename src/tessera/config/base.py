@@ -1,0 +1,85 @@
+"""What all sections of the config share: strict settings, references, untracked fields."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+NAME = r"^[a-z0-9][a-z0-9_]*$"
+"""A variant's name is a folder and a wildcard: lower-case letters, digits and underscores."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Marks a field that names a variant of `section` (or a list of such names).
+
+    Attributes:
+        section: the section of the config that holds the variant.
+        each: the field is a list and each entry makes a job of its own, so the list itself is no
+            part of any job's settings: adding an entry reruns nothing old.
+    """
+
+    section: str
+    each: bool = False
+
+
+def untracked(default: Any, description: str, **options: Any) -> Any:
+    """A field that never changes numbers (labels, hardware knobs) and so never reruns a stage."""
+    return Field(
+        default=default, description=description, json_schema_extra={"tracked": False}, **options
+    )
+
+
+Name = Annotated[str, Field(pattern=NAME)]
+
+
+class Settings(BaseModel):
+    """Settings that refuse what they do not know.
+
+    Numbers may arrive as strings: YAML reads 1e-4 as one, and so does the command line.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, allow_inf_nan=False, validate_default=True
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_bool_for_a_number(cls, values: Any) -> Any:
+        # pydantic would read `steps: true` as 1.
+        if isinstance(values, dict):
+            for name, value in values.items():
+                field = cls.model_fields.get(name)
+                if field is not None and isinstance(value, bool):
+                    kinds = get_args(field.annotation) or (field.annotation,)
+                    if bool not in kinds and (int in kinds or float in kinds):
+                        raise ValueError(f"{name} must be a number, got {str(value).lower()}")
+        return values
+
+
+class Variant(Settings):
+    """A named entry of a section."""
+
+    label: str = untracked("", "the name shown in tables and figures; changes nothing else")
+
+
+def references(settings: type[BaseModel]) -> dict[str, Reference]:
+    """The fields of a settings class that name other variants."""
+    found = {}
+    for name, field in settings.model_fields.items():
+        for mark in field.metadata:
+            if isinstance(mark, Reference):
+                found[name] = mark
+    return found
+
+
+def tracked_fields(settings: type[BaseModel]) -> list[str]:
+    """The fields that make a result: neither references nor marked as untracked."""
+    names = []
+    for name, field in settings.model_fields.items():
+        extra = field.json_schema_extra
+        if isinstance(extra, dict) and extra.get("tracked") is False:
+            continue
+        if name not in references(settings):
+            names.append(name)
+    return names

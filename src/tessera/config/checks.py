@@ -1,0 +1,110 @@
+"""What must hold between variants, checked before any compute."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from tessera.config.base import Reference, references
+from tessera.config.schema import Config
+from tessera.errors import UserError
+
+
+def check(config: Config) -> None:
+    """Raises the first contradiction found.
+
+    Raises:
+        UserError: a reference that names nothing, or variants that do not fit together.
+    """
+    for section, name, field, reference, target in _references(config):
+        known = getattr(config, reference.section)
+        if target not in known:
+            raise UserError(
+                f"config: {section}.{name}.{field} names {target!r}, which is not in "
+                f"{reference.section}: add it there, or choose one of {sorted(known)}"
+            )
+    for inspect in (_crops, _points, _pairs, _samplings, _batches):
+        inspect(config)
+
+
+def _references(config: Config) -> Iterator[tuple[str, str, str, Reference, str]]:
+    for section in type(config).model_fields:
+        variants = getattr(config, section)
+        if not isinstance(variants, dict):
+            continue
+        for name, variant in variants.items():
+            for field, reference in references(type(variant)).items():
+                value: Any = getattr(variant, field)
+                targets = value if isinstance(value, tuple) else (value,)
+                for target in targets:
+                    if target is not None:
+                        yield section, name, field, reference, target
+
+
+def _crops(config: Config) -> None:
+    for name, views in config.views.items():
+        size = views.resize or config.data[views.data].image_size
+        if size is not None and views.crop > size:
+            raise UserError(
+                f"config: views.{name}.crop ({views.crop}) is larger than the image ({size}): "
+                "lower it, or raise `resize`"
+            )
+
+
+def _points(config: Config) -> None:
+    for name, codebook in config.codebooks.items():
+        points = config.features[codebook.features].points
+        if codebook.clusters > points:
+            raise UserError(
+                f"config: codebooks.{name}.clusters ({codebook.clusters}) is more than the points "
+                f"of features.{codebook.features} ({points}): lower it, or raise `points`"
+            )
+
+
+def _pairs(config: Config) -> None:
+    for name, stage2 in config.stage2.items():
+        semantic, codes = config.tokens[stage2.semantic], config.tokens[stage2.codes]
+        if semantic.codebook is None:
+            raise UserError(
+                f"config: stage2.{name}.semantic names tokens of an autoencoder "
+                f"({stage2.semantic!r}): name tokens of a codebook"
+            )
+        if codes.autoencoder is None:
+            raise UserError(
+                f"config: stage2.{name}.codes names tokens of a codebook ({stage2.codes!r}): "
+                "name tokens of an autoencoder, which can turn them into pixels"
+            )
+        if semantic.views != codes.views:
+            raise UserError(
+                f"config: stage2.{name} pairs tokens of other crops: {stage2.semantic!r} has views "
+                f"{semantic.views!r}, {stage2.codes!r} has {codes.views!r}: give both the same"
+            )
+
+
+def _samplings(config: Config) -> None:
+    for name, sampling in config.samplings.items():
+        drawn = config.tokens[config.stage1[sampling.stage1].tokens]
+        if sampling.stage2 is None:
+            if drawn.autoencoder is None:
+                raise UserError(
+                    f"config: samplings.{name} draws semantic tokens and has no stage2 to turn "
+                    "them into an image: set `stage2`"
+                )
+            continue
+        wanted = config.tokens[config.stage2[sampling.stage2].semantic]
+        if drawn.codebook != wanted.codebook:
+            raise UserError(
+                f"config: samplings.{name} mixes vocabularies: stage1.{sampling.stage1} draws "
+                f"tokens of {drawn.codebook or drawn.autoencoder!r}, stage2.{sampling.stage2} "
+                f"reads tokens of {wanted.codebook!r}: choose two of one codebook"
+            )
+
+
+def _batches(config: Config) -> None:
+    for stage, section in (("stage1", config.stage1), ("stage2", config.stage2)):
+        micro = config.execute(stage).micro_batch
+        for name, variant in section.items():
+            batch = variant.training.batch
+            if micro is not None and batch % micro:
+                raise UserError(
+                    f"config: {stage}.{name}.training.batch ({batch}) is not divisible by "
+                    f"execution.{stage}.micro_batch ({micro}): change one of them"
+                )

@@ -1,0 +1,57 @@
+"""Where each result lies, relative to the folder `results` of the config.
+
+One folder a stage, in it one a variant. The workflow and the command line both ask here.
+"""
+
+from pathlib import PurePosixPath
+
+from tessera.config.schema import STAGE_OF, Config
+
+SPLITS = ("train", "validation")
+
+
+class Paths:
+    """Paths of a config's results.
+
+    Args:
+        config: the validated config.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.root = PurePosixPath(config.results)
+
+    def folder(self, section: str, name: str) -> str:
+        """The folder of a variant."""
+        kind = "shards" if section == "data" else section
+        return str(self.root / kind / name)
+
+    def card(self, section: str, name: str) -> str:
+        """The card of a variant that one job makes."""
+        return f"{self.folder(section, name)}/card.json"
+
+    def cards(self, section: str, name: str, split: str = "train") -> list[str]:
+        """The cards of all parts of a variant that several jobs make."""
+        parts = self.parts(section, name, split)
+        folder = self.folder(section, name)
+        if section == "tokens":
+            folder += f"/{split}"
+        return [f"{folder}/part-{part:04d}-of-{parts:04d}.json" for part in range(parts)]
+
+    def parts(self, section: str, name: str, split: str = "train") -> int:
+        """Jobs that make a variant: as configured, but never more than there are shards."""
+        asked = self.config.execute(STAGE_OF[section]).parts
+        if section not in ("features", "tokens"):
+            return asked
+        views = self.config.views[getattr(self.config, section)[name].views]
+        return min(asked, getattr(self.config.data[views.data].shards, split))
+
+    def shards(self, data: str, split: str) -> list[str]:
+        """The tar files of a split."""
+        count = getattr(self.config.data[data].shards, split)
+        folder = self.folder("data", data)
+        return [f"{folder}/{split}-{i:05d}-of-{count:05d}.tar" for i in range(count)]
+
+    def pair(self, section: str, name: str, each: str) -> str:
+        """The card of one job of a variant that makes a job for each entry of a list."""
+        return f"{self.folder(section, name)}/{each}.json"

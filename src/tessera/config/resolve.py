@@ -1,0 +1,96 @@
+"""Variant → the one text that says what it is made of.
+
+A node holds a stage, the stage's version, the settings that make its numbers, and the nodes of the
+variants it refers to, down to the images. As canonical JSON it is the only `params` value that a
+rule has, so a job runs again exactly when something in its node changed: not when keys are put in
+another order, nor when a label, a comment or a hardware knob changes. It is also the provenance
+that a card records and, hashed with the digests of the inputs, the name of a training's resume
+folder.
+"""
+
+from typing import Any
+
+from tessera.config.base import references, tracked_fields
+from tessera.config.canonical import canonical_json, sha256_json
+from tessera.config.data import FolderData
+from tessera.config.lock import stage_versions
+from tessera.config.schema import STAGE_OF, Config
+from tessera.config.sources import fingerprint
+
+Node = dict[str, Any]
+
+
+def node(
+    config: Config, section: str, name: str, each: str | None = None, files: bool = True
+) -> Node:
+    """The node of one variant.
+
+    Args:
+        config: the validated config.
+        section: the variant's section, such as "stage1".
+        name: the variant's name.
+        each: for a variant whose list makes a job an entry (an evaluation's samplings), the entry.
+        files: look at the state of source folders, so that a replaced image is noticed.
+
+    Returns:
+        `{"stage", "version", "settings", "inputs"}`; `views`, which no stage makes, has no stage.
+    """
+    variant = getattr(config, section)[name]
+    dumped = variant.model_dump(mode="json")
+    settings = {field: dumped[field] for field in tracked_fields(type(variant))}
+    inputs: dict[str, Any] = {}
+    for field, reference in references(type(variant)).items():
+        value = getattr(variant, field)
+        if reference.each:
+            if each is not None:
+                inputs[field] = node(config, reference.section, each, files=files)
+        elif isinstance(value, tuple):
+            inputs[field] = {
+                entry: node(config, reference.section, entry, files=files) for entry in value
+            }
+        elif value is not None:
+            inputs[field] = node(config, reference.section, value, files=files)
+    if files and isinstance(variant, FolderData):
+        inputs["files"] = fingerprint(variant.path, variant.watch)
+    made: Node = {"settings": settings, "inputs": inputs}
+    if section in STAGE_OF:
+        stage = STAGE_OF[section]
+        made |= {"stage": stage, "version": stage_versions()[stage]}
+    return made
+
+
+def settings_text(
+    config: Config, section: str, name: str, each: str | None = None, stage: str | None = None
+) -> str:
+    """The node as canonical JSON: what a rule's `params` hold.
+
+    Args:
+        config: the validated config.
+        section: the variant's section.
+        name: the variant's name.
+        each: see `node`.
+        stage: a further stage that works on the variant (the export of a sample set); it wraps
+            the variant's node into one with its own version.
+    """
+    made = node(config, section, name, each)
+    if stage is not None:
+        made = stage_node(stage, {section: made})
+    return canonical_json(made)
+
+
+def stage_node(stage: str, inputs: dict[str, Any]) -> Node:
+    """The node of a stage that has no settings of its own."""
+    return {"stage": stage, "version": stage_versions()[stage], "settings": {}, "inputs": inputs}
+
+
+def config_digest(config: Config) -> str:
+    """Digest of everything that makes numbers, and of what is asked for."""
+    nodes: dict[str, Any] = {"results": config.results}
+    for section in ("views", *STAGE_OF):
+        variants = getattr(config, section)
+        nodes[section] = {name: node(config, section, name, files=False) for name in variants}
+        for name, variant in variants.items():
+            for field, reference in references(type(variant)).items():
+                if reference.each:
+                    nodes[section][name][field] = list(getattr(variant, field))
+    return sha256_json(nodes)

@@ -1,0 +1,103 @@
+"""Settings of sampling, evaluation, linear probes and stability."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from tessera.config.base import Name, Reference, Settings, Variant
+from tessera.config.data import Split
+
+
+class AutoregressiveSampling(Settings):
+    """How a code is drawn from its logits."""
+
+    temperature: float = Field(1.0, ge=0, le=100, description="0 takes the likeliest code")
+    top_k: int | None = Field(None, ge=1, description="keep the k likeliest codes; null: all")
+    top_p: float | None = Field(
+        None, gt=0, le=1, description="keep the likeliest codes up to this mass; wins over top_k"
+    )
+
+
+class MaskedSampling(Settings):
+    """MaskGIT's parallel decoding (arXiv 2202.04200)."""
+
+    steps: int = Field(8, ge=1, description="decoding steps")
+    temperature: float = Field(1.0, gt=0, le=100, description="of the codes' draw")
+    choice_temperature: float = Field(
+        4.5, ge=0, description="of the Gumbel noise on the confidences, at the first step"
+    )
+
+
+class Sampling(Variant):
+    """A set of generated images. Image i depends on the seed and i alone."""
+
+    stage1: Annotated[Name, Reference("stage1")]
+    stage2: Annotated[Name | None, Reference("stage2")] = None
+    count: int = Field(ge=1, le=10_000_000, description="images")
+    seed: int = Field(0, ge=0, description="seed of the draws")
+    semantic: AutoregressiveSampling = Field(
+        AutoregressiveSampling(), description="draws of stage 1"
+    )
+    codes: AutoregressiveSampling = Field(
+        AutoregressiveSampling(), description="draws of an autoregressive stage 2"
+    )
+    masked: MaskedSampling = Field(MaskedSampling(), description="draws of a masked stage 2")
+
+
+class ClassifierExtractor(Variant):
+    """A small classifier trained on the training split; its results never carry FID's name."""
+
+    kind: Literal["classifier"]
+    data: Annotated[Name, Reference("data")]
+
+
+class InceptionExtractor(Variant):
+    """The Inception network of the published FID, from a local file."""
+
+    kind: Literal["inception"]
+    weights: str = Field(min_length=1, description="path of torch-fidelity's Inception weights")
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="digest of that file")
+
+
+Extractor = Annotated[ClassifierExtractor | InceptionExtractor, Field(discriminator="kind")]
+Metric = Literal["fid", "is", "kid", "prc"]
+
+
+class Evaluation(Variant):
+    """Distances between sample sets and a reference set, by one extractor."""
+
+    extractor: Annotated[Name, Reference("extractors")]
+    views: Annotated[Name, Reference("views")]
+    split: Split = Field("train", description="reference images: centre crops of this split")
+    metrics: tuple[Metric, ...] = Field(
+        ("fid", "is", "kid", "prc"), min_length=1, description="what is computed"
+    )
+    seed: int = Field(0, ge=0, description="seed of the random subsets")
+    samplings: Annotated[tuple[Name, ...], Reference("samplings", each=True)] = Field(
+        description="the sample sets, a job each"
+    )
+
+
+class Probe(Variant):
+    """Linear classifiers on the mean-pooled hidden states of every layer of a stage-1 model."""
+
+    stage1: Annotated[tuple[Name, ...], Reference("stage1", each=True)] = Field(
+        description="the models, a job each"
+    )
+    steps: int = Field(2000, ge=1, description="SGD updates")
+    batch: int = Field(256, ge=1, description="images an update")
+    learning_rate: float = Field(0.4, gt=0, description="peak; cosine to 0")
+    seed: int = Field(0, ge=0, description="seed of weights and order")
+
+
+class Stability(Variant):
+    """Tokens before and after Gaussian noise on the pixels."""
+
+    views: Annotated[Name, Reference("views")]
+    codebooks: Annotated[tuple[Name, ...], Reference("codebooks")] = Field(min_length=1)
+    autoencoders: Annotated[tuple[Name, ...], Reference("autoencoders")] = ()
+    levels: tuple[float, ...] = Field(
+        (30, 25, 20, 15, 10, 5, 1, 0.01), min_length=1, description="signal-to-noise ratios, dB"
+    )
+    seeds: tuple[int, ...] = Field((0, 1, 2), min_length=1, description="seeds of the noise")
+    images: int = Field(1000, ge=1, description="validation images, the first ones")

@@ -1,0 +1,74 @@
+"""The whole config: sections of named variants."""
+
+from pydantic import Field
+
+from tessera.config.base import Name, Settings
+from tessera.config.data import Data, Views
+from tessera.config.results import Evaluation, Extractor, Probe, Sampling, Stability
+from tessera.config.tokenizers import Autoencoder, Codebook, Encoder, Features, Tokens
+from tessera.config.training import Stage1, Stage2
+
+
+class Execution(Settings):
+    """What a stage's jobs may use. Never changes a number, so never reruns a finished stage."""
+
+    threads: int = Field(1, ge=1, le=1024, description="CPU threads a job")
+    memory_mb: int = Field(2000, ge=100, description="memory a job, MB")
+    runtime_minutes: int = Field(60, ge=1, description="time limit a job, minutes")
+    gpus: int = Field(0, ge=0, le=64, description="GPUs a job")
+    parts: int = Field(1, ge=1, le=1000, description="jobs the stage is split into, where it is")
+    batch: int = Field(256, ge=1, description="images at once in inference and sampling")
+    micro_batch: int | None = Field(
+        None, ge=1, description="images at once in training; null: the whole batch"
+    )
+
+
+class Config(Settings):
+    """A validated config."""
+
+    results: str = Field("results", min_length=1, description="folder of all results")
+    title: str = Field("", description="title of the report")
+    log_every: int = Field(50, ge=1, description="updates between two lines of a training's log")
+    checkpoint_every: int = Field(200, ge=1, description="updates between two checkpoints")
+    data: dict[Name, Data] = Field(min_length=1)
+    views: dict[Name, Views] = Field({})
+    encoders: dict[Name, Encoder] = Field({})
+    features: dict[Name, Features] = Field({})
+    codebooks: dict[Name, Codebook] = Field({})
+    autoencoders: dict[Name, Autoencoder] = Field({})
+    tokens: dict[Name, Tokens] = Field({})
+    stage1: dict[Name, Stage1] = Field({})
+    stage2: dict[Name, Stage2] = Field({})
+    samplings: dict[Name, Sampling] = Field({})
+    extractors: dict[Name, Extractor] = Field({})
+    evaluations: dict[Name, Evaluation] = Field({})
+    probes: dict[Name, Probe] = Field({})
+    stabilities: dict[Name, Stability] = Field({})
+    execution: dict[str, Execution] = Field(
+        {}, description="stage → what its jobs may use; `default` for the stages not named"
+    )
+
+    def execute(self, stage: str) -> Execution:
+        """What the jobs of `stage` may use."""
+        return self.execution.get(stage) or self.execution.get("default") or Execution()
+
+
+STAGE_OF = {
+    "data": "shards",
+    "encoders": "encoder",
+    "features": "features",
+    "codebooks": "codebook",
+    "autoencoders": "autoencoder",
+    "tokens": "tokens",
+    "stage1": "stage1",
+    "stage2": "stage2",
+    "samplings": "sampling",
+    "extractors": "extractor",
+    "evaluations": "evaluation",
+    "probes": "probe",
+    "stabilities": "stability",
+}
+"""Section → the stage that makes its variants. `views` are only settings: no stage makes them."""
+
+EXTRA_STAGES = ("samples", "tables", "figures")
+"""Stages that make no variant of their own: they export and report."""

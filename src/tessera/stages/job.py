@@ -1,0 +1,185 @@
+"""What all stages do around their work: arguments, seeds, errors, the card.
+
+A stage is called as `python -m tessera.stages.<stage> --settings JSON --<input> CARD… --output …`.
+Its inputs are cards; the files that they tell of lie beside them.
+"""
+
+import argparse
+import json
+import logging
+import os
+import resource
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
+
+from tessera.config.canonical import sha256_json
+from tessera.config.guard import check as check_config
+from tessera.config.lock import stage_versions
+from tessera.errors import UserError
+from tessera.io.cards import read_card, write_card
+from tessera.io.files import is_disk_full
+
+log = logging.getLogger("tessera")
+S = TypeVar("S", bound=BaseModel)
+
+
+class Job:
+    """One run of a stage.
+
+    Attributes:
+        stage: the stage's name.
+        node: the variant's settings down to the images.
+        arguments: the parsed command line.
+    """
+
+    def __init__(self, stage: str, arguments: argparse.Namespace) -> None:
+        self.stage, self.arguments = stage, arguments
+        self.node = _parse_node(stage, arguments.settings)
+        self._digests: dict[str, str] = {}
+        self._start = time.monotonic()
+
+    def settings(self, model: type[S]) -> S:
+        """The variant's settings as `model`, its references left out."""
+        return parse_settings(model, self.node)
+
+    def input(self, name: str, path: Path | str, stage: str | None = None) -> dict[str, Any]:
+        """Reads and checks an input's card, and records its digest under `name`."""
+        card = read_card(path, stage)
+        self._digests[name] = card["digest"]
+        return card
+
+    def inputs(self, name: str, paths: Sequence[Path], stage: str) -> list[dict[str, Any]]:
+        """Reads and checks the cards of all parts of an input."""
+        return [self.input(f"{name}/{Path(path).name}", path, stage) for path in paths]
+
+    def resume_folder(self, results: Path) -> Path:
+        """Folder of the unfinished training with exactly these settings and inputs."""
+        key = sha256_json({"node": self.node, "inputs": self._digests})
+        return results / "resume" / self.stage / key[:20]
+
+    def finish(self, card: Path, outputs: Sequence[Path], results: dict[str, Any]) -> None:
+        """Writes the card; the job is done."""
+        seconds = time.monotonic() - self._start
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        run = {
+            "seconds": round(seconds, 3),
+            "peak_memory_mb": round(peak, 1),
+            "device": device_name(self.arguments.device),
+            "threads": self.arguments.threads,
+        }
+        write_card(card, self.node, self._digests, outputs, results, run)
+        log.info("done in %.1f s, %.0f MB: %s", seconds, peak, card)
+
+
+def parse_settings(model: type[S], node: dict[str, Any]) -> S:
+    """A node's settings as a settings class, without its references."""
+    try:
+        # References are names, which a node does not hold: their place is in `inputs`.
+        return model.model_construct(**_coerced(model, node["settings"]))
+    except (KeyError, TypeError) as error:
+        raise UserError(f"--settings do not fit {model.__name__}: {error}") from error
+
+
+def _coerced(model: type[BaseModel], settings: dict[str, Any]) -> dict[str, Any]:
+    from pydantic import TypeAdapter
+
+    values = {}
+    for name, value in settings.items():
+        field = model.model_fields[name]
+        values[name] = TypeAdapter(field.annotation).validate_python(value)
+    return values
+
+
+def _parse_node(stage: str, text: str) -> dict[str, Any]:
+    try:
+        node = json.loads(text)
+        fits = node["stage"] == stage and {"settings", "inputs", "version"} <= node.keys()
+    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        raise UserError(
+            "--settings is not the JSON of a variant: print it with `tessera settings`"
+        ) from error
+    if not fits:
+        raise UserError(f"--settings is for the stage {node['stage']!r}, this is {stage!r}")
+    if node["version"] != stage_versions()[stage]:
+        raise UserError(
+            f"--settings are of version {node['version']} of {stage}, the code is of version "
+            f"{stage_versions()[stage]}: launch the workflow again"
+        )
+    return dict(node)
+
+
+def parser(stage: str, description: str | None) -> argparse.ArgumentParser:
+    """A parser with the arguments that all stages share."""
+    made = argparse.ArgumentParser(
+        prog=f"python -m tessera.stages.{stage}",
+        description=(description or "").split("\n\n")[0],
+    )
+    made.add_argument("--settings", required=True, metavar="JSON", help="the variant's node")
+    made.add_argument("--card", type=Path, required=True, help="card to write, last")
+    made.add_argument("--threads", type=int, default=1, help="CPU threads (default 1)")
+    made.add_argument(
+        "--device", default="auto", help="cpu, cuda, or auto: a GPU where there is one"
+    )
+    return made
+
+
+def run(
+    stage: str,
+    arguments: argparse.Namespace,
+    work: Callable[[Job], None],
+) -> int:
+    """Runs a stage's work; prints a user's mistake as one sentence.
+
+    Returns:
+        The exit status: 0, or 1 where the user has to mend something.
+    """
+    card: Path = arguments.card
+    name = card.parent.name if card.name == "card.json" else f"{card.parent.name}/{card.stem}"
+    logging.basicConfig(
+        level=logging.INFO,
+        stream=sys.stderr,
+        format=f"[{stage} {name}] %(message)s",
+        force=True,
+    )
+    try:
+        check_config()
+        job = Job(stage, arguments)
+        arguments.device = prepare(arguments.threads, arguments.device)
+        work(job)
+    except UserError as error:
+        log.error("error: %s", error)
+        return 1
+    except Exception as error:
+        if not is_disk_full(error):
+            raise
+        log.error("error: no space is left on the disk: free some and run again (%s)", error)
+        return 1
+    return 0
+
+
+def prepare(threads: int, device: str) -> str:
+    """Fixes threads and determinism; returns the device that `auto` stands for."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # before CUDA starts
+    import torch
+
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(True)
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    elif device.startswith("cuda") and not torch.cuda.is_available():
+        raise UserError("--device cuda was asked for but no GPU is usable: use --device cpu")
+    return device
+
+
+def device_name(device: str) -> str:
+    """The device's name for cards, such as "NVIDIA H200" or "cpu"."""
+    if not device.startswith("cuda"):
+        return device
+    import torch
+
+    return torch.cuda.get_device_name(device)

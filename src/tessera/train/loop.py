@@ -1,0 +1,134 @@
+"""The training loop that all trainings share.
+
+Everything random in an update is drawn after seeding with (seed, update), so the state to save is
+what the task holds, and a resumed run repeats the undisturbed one bit for bit.
+"""
+
+import hashlib
+import logging
+import math
+import signal
+import types
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from tessera.errors import UserError
+from tessera.train.checkpoints import Checkpoint
+from tessera.train.trackers import Tracker
+
+log = logging.getLogger(__name__)
+
+
+class Task(Protocol):
+    """What the loop trains."""
+
+    def update(self, step: int) -> dict[str, Tensor]:
+        """One update: forward, backward, optimiser. Returns detached scalars, `loss` among them."""
+        ...
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that the next update depends on: tensors, numbers, strings, lists and dicts."""
+        ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Puts a saved state back."""
+        ...
+
+
+def seed_update(seed: int, step: int) -> None:
+    """Seeds torch's global generators from (seed, step)."""
+    digest = hashlib.sha256(f"{seed}/{step}".encode()).digest()
+    torch.manual_seed(int.from_bytes(digest[:8], "little") >> 1)
+
+
+class StoppedError(Exception):
+    """The process was asked to stop; the state up to the last update is saved."""
+
+
+def fit(
+    task: Task,
+    *,
+    steps: int,
+    seed: int,
+    folder: Path,
+    log_every: int = 50,
+    checkpoint_every: int = 200,
+    tensorboard: Path | None = None,
+    on_log: Callable[[int], dict[str, float]] | None = None,
+) -> int:
+    """Runs updates up to `steps`, from the checkpoint in `folder` where there is one.
+
+    Args:
+        task: what is trained.
+        steps: updates in all.
+        seed: together with the update's number, the seed of all that is random.
+        folder: resume folder: the checkpoint and `metrics.jsonl`. It stays after the last update,
+            until the caller has written the results and removes it.
+        log_every: updates between two lines of metrics.
+        checkpoint_every: updates between two checkpoints.
+        tensorboard: folder of the TensorBoard event files.
+        on_log: called with the number of updates done; its values join the metrics.
+
+    Returns:
+        The update that the run started from: 0, or that of the checkpoint.
+
+    Raises:
+        UserError: the loss is no longer a number, the disk is full, or the checkpoint is damaged.
+        StoppedError: a SIGTERM arrived; the state is saved.
+    """
+    checkpoint = Checkpoint(folder)
+    saved = checkpoint.load()
+    start = 0
+    if saved is not None:
+        start, state = saved
+        task.load_state_dict(state)
+        log.info("going on from update %d of %d", start, steps)
+    tracker = Tracker(folder / "metrics.jsonl", steps, tensorboard, done=start)
+    with _Termination() as termination:
+        for step in range(start, steps):
+            seed_update(seed, step)
+            metrics = task.update(step)
+            done = step + 1
+            save = done % checkpoint_every == 0 or done == steps or termination.asked
+            if save or done == 1 or done % log_every == 0:
+                values = {name: float(value) for name, value in metrics.items()}
+                _require_numbers(values, done)
+                if done == 1 or done % log_every == 0 or done == steps:
+                    tracker.write(done, values | (on_log(done) if on_log else {}))
+            if save:
+                checkpoint.save(done, task.state_dict())
+            if termination.asked and done < steps:
+                tracker.close()
+                raise StoppedError(f"asked to stop: saved after update {done} of {steps}")
+    tracker.close()
+    return start
+
+
+def _require_numbers(metrics: dict[str, float], step: int) -> None:
+    for name, value in metrics.items():
+        if not math.isfinite(value):
+            raise UserError(
+                f"{name} is {value} after update {step}: lower the learning rate, lengthen the "
+                "warm-up or clip the gradients more tightly; the last checkpoint is kept"
+            )
+
+
+class _Termination:
+    """Notes a SIGTERM (a scheduler's time limit) so that the loop can save and stop."""
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    def __enter__(self) -> "_Termination":
+        self._old = signal.signal(signal.SIGTERM, self._note)
+        return self
+
+    def _note(self, number: int, frame: types.FrameType | None) -> None:
+        self.asked = True
+
+    def __exit__(self, *_: object) -> None:
+        signal.signal(signal.SIGTERM, self._old)
