@@ -49,6 +49,13 @@ class ClassifierExtractor(Variant):
 
     kind: Literal["classifier"]
     data: Annotated[Name, Reference("data")]
+    image_size: int = Field(ge=16, description="side of the centre crop that it sees, pixels")
+    width: int = Field(64, ge=16, multiple_of=16, description="channels of its features")
+    steps: int = Field(300, ge=1, description="updates")
+    batch: int = Field(64, ge=1, description="images an update")
+    learning_rate: float = Field(5e-3, gt=0, description="peak; cosine to 0")
+    max_shift: int = Field(2, ge=0, description="largest shift of the augmentation, pixels")
+    seed: int = Field(0, ge=0, description="seed of weights, order and shifts")
 
 
 class InceptionExtractor(Variant):
@@ -87,6 +94,9 @@ class Probe(Variant):
     steps: int = Field(2000, ge=1, description="SGD updates")
     batch: int = Field(256, ge=1, description="images an update")
     learning_rate: float = Field(0.4, gt=0, description="peak; cosine to 0")
+    batch_norm: bool = Field(
+        False, description="features are normalised first, as in MAE's probe; DiGIT has none"
+    )
     seed: int = Field(0, ge=0, description="seed of weights and order")
 
 

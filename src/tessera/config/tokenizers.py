@@ -40,7 +40,7 @@ class Features(Variant):
     precision: Literal["float32", "bfloat16"] = Field(
         "float32", description="arithmetic of the encoder"
     )
-    points: int = Field(ge=1, description="tokens kept of the training split, at most")
+    points: int = Field(ge=1, description="tokens kept of the training split, about")
     seed: int = Field(0, ge=0, description="seed of the sample")
 
 

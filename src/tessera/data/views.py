@@ -53,3 +53,15 @@ def cut_views(image: Image.Image, number: int, settings: Views, split: str) -> n
         piece = pixels[top : top + crop, left : left + crop]
         views.append(piece[:, ::-1] if mirrored else piece)
     return np.stack(views).transpose(0, 3, 1, 2).copy()  # [views, 3, crop, crop]
+
+
+def as_reference(settings: Views) -> Views:
+    """The same size, but one centre crop of each image: how reference images are made."""
+    return settings.model_copy(update={"random_crop": False, "flip": False, "count": 1})
+
+
+def centre_views(size: int, shorter_side: int | None = None) -> Views:
+    """One centre crop of `size` pixels of each image, resized first where asked for."""
+    return Views.model_construct(
+        resize=shorter_side, crop=size, random_crop=False, flip=False, count=1, seed=0
+    )

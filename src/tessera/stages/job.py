@@ -57,22 +57,39 @@ class Job:
         """Reads and checks the cards of all parts of an input."""
         return [self.input(f"{name}/{Path(path).name}", path, stage) for path in paths]
 
+    def digest(self, name: str) -> str:
+        """The digest of an input that was read."""
+        return self._digests[name]
+
     def resume_folder(self, results: Path) -> Path:
         """Folder of the unfinished training with exactly these settings and inputs."""
         key = sha256_json({"node": self.node, "inputs": self._digests})
         return results / "resume" / self.stage / key[:20]
 
-    def finish(self, card: Path, outputs: Sequence[Path], results: dict[str, Any]) -> None:
-        """Writes the card; the job is done."""
+    def finish(
+        self,
+        card: Path,
+        outputs: Sequence[Path],
+        results: dict[str, Any],
+        run: dict[str, Any] | None = None,
+    ) -> None:
+        """Writes the card; the job is done.
+
+        Args:
+            card: the card's file.
+            outputs: files whose bytes are the result.
+            results: numbers and facts that two equal runs share.
+            run: facts of this run alone, beside seconds, memory, device and threads.
+        """
         seconds = time.monotonic() - self._start
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        run = {
+        facts = (run or {}) | {
             "seconds": round(seconds, 3),
             "peak_memory_mb": round(peak, 1),
             "device": device_name(self.arguments.device),
             "threads": self.arguments.threads,
         }
-        write_card(card, self.node, self._digests, outputs, results, run)
+        write_card(card, self.node, self._digests, outputs, results, facts)
         log.info("done in %.1f s, %.0f MB: %s", seconds, peak, card)
 
 
@@ -113,8 +130,13 @@ def _parse_node(stage: str, text: str) -> dict[str, Any]:
     return dict(node)
 
 
-def parser(stage: str, description: str | None) -> argparse.ArgumentParser:
-    """A parser with the arguments that all stages share."""
+def part_file(card: Path) -> Path:
+    """The zarr part beside its card."""
+    return card.with_suffix(".zarr.zip")
+
+
+def parser(stage: str, description: str | None, parts: bool = False) -> argparse.ArgumentParser:
+    """A parser with the arguments that all stages share; `parts` adds those of split stages."""
     made = argparse.ArgumentParser(
         prog=f"python -m tessera.stages.{stage}",
         description=(description or "").split("\n\n")[0],
@@ -125,7 +147,17 @@ def parser(stage: str, description: str | None) -> argparse.ArgumentParser:
     made.add_argument(
         "--device", default="auto", help="cpu, cuda, or auto: a GPU where there is one"
     )
+    if parts:
+        made.add_argument("--part", type=int, default=0, help="this job's part, from 0")
+        made.add_argument("--parts", type=int, default=1, help="jobs the stage is split into")
+        made.add_argument("--batch", type=int, default=256, help="images at once")
     return made
+
+
+def add_training(made: argparse.ArgumentParser) -> None:
+    """Adds the arguments of trainings; none of them changes the result."""
+    made.add_argument("--log-every", type=int, default=50, help="updates between log lines")
+    made.add_argument("--checkpoint-every", type=int, default=200, help="updates between states")
 
 
 def run(

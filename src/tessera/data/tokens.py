@@ -1,0 +1,93 @@
+"""Token sets in memory.
+
+The tokens of ImageNet are 0.66 GB a view: they fit into memory, on the GPU where there is one, and
+a training needs no loader.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tessera.data.batches import batch_indices
+from tessera.errors import UserError
+from tessera.io.parts import read_part
+
+
+@dataclass(frozen=True)
+class TokenSet:
+    """The tokens of one split by one tokenizer.
+
+    Attributes:
+        codes: int32 [N, views, L], in the order of the images' numbers.
+        labels: int64 [N], classes.
+        numbers: int64 [N], the images' places in the split.
+        vocabulary: number of different codes, K.
+        classes: the classes' names.
+    """
+
+    codes: Tensor
+    labels: Tensor
+    numbers: Tensor
+    vocabulary: int
+    classes: list[str]
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    @property
+    def length(self) -> int:
+        """Tokens an image, L."""
+        return self.codes.shape[2]
+
+    def to(self, device: str) -> "TokenSet":
+        """The same set on a device."""
+        return TokenSet(
+            self.codes.to(device), self.labels.to(device), self.numbers.to(device),
+            self.vocabulary, self.classes,
+        )  # fmt: skip
+
+
+def load_tokens(parts: Sequence[Path]) -> TokenSet:
+    """Reads all parts of a token set.
+
+    Raises:
+        UserError: a part is damaged, an image is missing or there twice, or the set is empty.
+    """
+    read = [read_part(path) for path in parts]
+    attributes = read[0][1]
+    numbers = np.concatenate([arrays["number"] for arrays, _ in read])
+    order = np.argsort(numbers)
+    if not len(numbers) or not np.array_equal(numbers[order], np.arange(len(numbers))):
+        raise UserError(
+            f"the parts beside {parts[0]} do not hold each image once ({len(numbers)} images): "
+            "delete them and run again"
+        )
+    codes = np.concatenate([arrays["codes"] for arrays, _ in read])[order]
+    labels = np.concatenate([arrays["label"] for arrays, _ in read])[order]
+    vocabulary = int(attributes["vocabulary"])
+    if codes.max() >= vocabulary:
+        raise UserError(
+            f"the tokens beside {parts[0]} reach {codes.max()}, beyond their vocabulary of "
+            f"{vocabulary}: delete them and run again"
+        )
+    return TokenSet(
+        torch.from_numpy(codes.astype(np.int32)),
+        torch.from_numpy(labels.astype(np.int64)),
+        torch.from_numpy(numbers[order]),
+        vocabulary,
+        list(attributes["classes"]),
+    )
+
+
+def draw_batch(images: int, views: int, batch: int, seed: int, step: int) -> tuple[Tensor, Tensor]:
+    """The images of an update and the view of each: functions of the seed and the update alone.
+
+    Returns:
+        Long [batch], twice: image indices (each once an epoch), view indices (uniform draws).
+    """
+    drawn = np.random.Generator(np.random.Philox(key=[seed, step])).integers(views, size=batch)
+    return batch_indices(images, batch, seed, step), torch.from_numpy(drawn)

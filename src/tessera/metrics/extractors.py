@@ -1,0 +1,199 @@
+"""Feature extractors of the fidelity metrics, with the interface of torch-fidelity 0.4.
+
+An extractor maps uint8 images to the features of the Fréchet and kernel distances and of precision
+and recall, and to the logits of the classifier score. Nothing here touches the network: weights
+are given by the caller or read from a local file.
+
+Shapes: N images, B batch, D features, K classes.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch_fidelity import FeatureExtractorBase, FeatureExtractorInceptionV3
+
+from tessera.errors import UserError
+from tessera.metrics.names import INCEPTION
+from tessera.models.classifier import Classifier
+
+
+@dataclass(frozen=True)
+class Extractor:
+    """A network that turns images into features, and what tells it from any other.
+
+    Attributes:
+        name: name that every number computed over it carries.
+        digest: SHA-256 of its weights (of the file for Inception).
+        network: frozen torch-fidelity extractor in evaluation mode; `to()` moves it.
+        feature_layer: layer of distances, precision and recall.
+        score_layer: layer of logits for the classifier score.
+    """
+
+    name: str
+    digest: str
+    network: FeatureExtractorBase
+    feature_layer: str
+    score_layer: str
+
+
+@dataclass(frozen=True)
+class Features:
+    """What an extractor says about a set of images: both on the CPU.
+
+    Attributes:
+        features: [N, D].
+        logits: [N, K].
+    """
+
+    features: Tensor
+    logits: Tensor
+
+    def __len__(self) -> int:
+        """Number of images N."""
+        return len(self.features)
+
+
+class ClassifierFeatures(FeatureExtractorBase):
+    """Our classifier as an extractor of torch-fidelity, registrable there under any name.
+
+    Outputs are float64, for the statistics alone: in float32 the covariance products of nearly
+    equal sets leave errors of the order of the distance itself.
+    """
+
+    def __init__(
+        self, name: str, features_list: list[str], classifier: Classifier, **kwargs: Any
+    ) -> None:
+        super().__init__(name, list(features_list))
+        self.classifier = classifier
+
+    @staticmethod
+    def get_provided_features_list() -> tuple[str, ...]:
+        """Names of the layers."""
+        return ("features", "logits")
+
+    @staticmethod
+    def get_default_feature_layer_for_metric(metric: str) -> str:
+        """The logits for the classifier score, the penultimate features otherwise."""
+        return "logits" if metric == "isc" else "features"
+
+    @staticmethod
+    def can_be_compiled() -> bool:
+        """Not compiled: the network is too small to gain."""
+        return False
+
+    @torch.no_grad()
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        """Layers in the order of `features_list`, for uint8 images [B, C, H, W]."""
+        features = self.classifier.features(images.float() / 255)
+        layers = {"features": features, "logits": self.classifier.head(features)}
+        return tuple(layers[name].double() for name in self.features_list)
+
+
+def classifier_extractor(classifier: Classifier, name: str) -> Extractor:
+    """Wraps a trained classifier.
+
+    Args:
+        classifier: trained network; switched to evaluation mode and frozen.
+        name: its name in results, such as `digits-cnn`.
+
+    Raises:
+        UserError: the name is that of Inception, whose numbers it would pass for.
+    """
+    if "inception" in name.lower() or not name.strip():
+        raise UserError(
+            f"the extractor cannot be named {name!r}: choose a name that is not Inception's"
+        )
+    network = ClassifierFeatures(name, ["features", "logits"], classifier)
+    network.eval().requires_grad_(False)
+    return Extractor(name, weights_digest(classifier.state_dict()), network, "features", "logits")
+
+
+def inception_extractor(weights: Path | str, sha256: str | None = None) -> Extractor:
+    """Inception-v3 as in the original TensorFlow graph, ported by torch-fidelity.
+
+    Args:
+        weights: local copy of `weights-inception-2015-12-05-6726825d.pth` of torch-fidelity's
+            release 0.2.0; never downloaded here.
+        sha256: digest that the file must have; None takes any.
+
+    Raises:
+        UserError: the file is missing, has another digest, or holds something else.
+    """
+    path = Path(weights)
+    if not path.is_file():
+        raise UserError(
+            f"the Inception weights {path} do not exist: put torch-fidelity's "
+            "weights-inception-2015-12-05-6726825d.pth there or choose another extractor"
+        )
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if sha256 is not None and digest != sha256:
+        raise UserError(
+            f"the Inception weights {path} have the SHA-256 {digest}, the config says {sha256}: "
+            "fetch them again, or correct the config"
+        )
+    try:
+        # torch-fidelity unpickles without a check, so the file is first read with one.
+        torch.load(path, map_location="cpu", weights_only=True)
+        network = FeatureExtractorInceptionV3(
+            INCEPTION,
+            ["2048", "logits_unbiased"],
+            feature_extractor_weights_path=str(path),
+            verbose=False,
+        )
+    except Exception as error:  # unpickling garbage raises almost anything
+        raise UserError(
+            f"the file {path} does not hold torch-fidelity's Inception weights: fetch "
+            "weights-inception-2015-12-05-6726825d.pth again"
+        ) from error
+    return Extractor(INCEPTION, digest, network, "2048", "logits_unbiased")
+
+
+@torch.no_grad()
+def extract(
+    extractor: Extractor,
+    images: Tensor,
+    batch: int = 128,
+    device: torch.device | str = "cpu",
+) -> Features:
+    """Features and logits of a set of images.
+
+    Args:
+        extractor: the network; moved to `device`.
+        images: uint8 [N, 3, H, W] on any device.
+        batch: images a forward pass; changes the result by rounding at most.
+        device: where the network runs.
+
+    Raises:
+        UserError: the set is empty, or no set of RGB bytes.
+    """
+    if len(images) == 0:
+        raise UserError("there are no images to evaluate: the set is empty, so sample some first")
+    if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != 3:
+        raise UserError(
+            f"images to evaluate must be uint8 of shape [N, 3, H, W], not {images.dtype} of "
+            f"{list(images.shape)}: convert them first"
+        )
+    network = extractor.network.to(device).eval()
+    parts: dict[str, list[Tensor]] = {extractor.feature_layer: [], extractor.score_layer: []}
+    for part in images.split(batch):
+        outputs = network.convert_features_tuple_to_dict(network(part.to(device)))
+        for layer, values in outputs.items():
+            parts[layer].append(values.cpu())
+    return Features(
+        torch.cat(parts[extractor.feature_layer]), torch.cat(parts[extractor.score_layer])
+    )
+
+
+def weights_digest(state: dict[str, Tensor]) -> str:
+    """SHA-256 over names, dtypes, shapes and bytes of a state dict, whatever its order."""
+    digest = hashlib.sha256()
+    for name in sorted(state):
+        tensor = state[name].detach().cpu().contiguous()
+        digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}\n".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,88 @@
+"""Trains a GPT over one token a position: semantic tokens, or VQGAN codes (the VQ-only baseline)."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from tessera.config.training import Stage1
+from tessera.data.tokens import TokenSet, draw_batch, load_tokens
+from tessera.models.gpt import GPT, GPTConfig
+from tessera.stages.job import Job, add_training, log, parser, part_file, run
+from tessera.stages.training import gradient_task, train
+
+STAGE = "stage1"
+
+
+def work(job: Job) -> None:
+    """Trains the model."""
+    arguments = job.arguments
+    settings = job.settings(Stage1)
+    job.inputs("tokens", arguments.tokens, "tokens")
+    job.inputs("validation", arguments.validation, "tokens")
+    device = arguments.device
+    tokens = load_tokens([part_file(card) for card in arguments.tokens]).to(device)
+    validation = load_tokens([part_file(card) for card in arguments.validation]).to(device)
+    training, shape = settings.training, settings.model
+    config = GPTConfig(
+        vocabulary=tokens.vocabulary,
+        length=tokens.length,
+        classes=len(tokens.classes) if settings.class_conditional else 0,
+        width=shape.width,
+        layers=shape.layers,
+        heads=shape.heads,
+        ffn=shape.ffn or 4 * shape.width,
+        dropout=shape.dropout,
+        norm=settings.norm,
+        max_positions=tokens.length + 1,
+    )
+    torch.manual_seed(training.seed)
+    model = GPT(config).to(device)
+    log.info(
+        "%d images x %d views x %d tokens of %d, %.2f M parameters",
+        len(tokens), tokens.codes.shape[1], tokens.length, tokens.vocabulary,
+        sum(p.numel() for p in model.parameters()) / 1e6,
+    )  # fmt: skip
+
+    def labels_of(chosen: Tensor, where: TokenSet) -> Tensor | None:
+        return where.labels[chosen] if settings.class_conditional else None
+
+    def loss(network: nn.Module, step: int, micro: int) -> dict[str, Tensor]:
+        images, views = draw_batch(
+            len(tokens), tokens.codes.shape[1], training.batch, training.seed, step
+        )
+        if arguments.micro_batch:
+            images = images.split(arguments.micro_batch)[micro]
+            views = views.split(arguments.micro_batch)[micro]
+        codes = tokens.codes[images, views].long()
+        return {"loss": network(codes, labels_of(images, tokens), None, settings.label_smoothing)}
+
+    def validate(network: nn.Module) -> dict[str, float]:
+        total = 0.0
+        for chosen in torch.arange(len(validation)).split(512):
+            codes = validation.codes[chosen, 0].long()
+            value = network(codes, labels_of(chosen, validation), None, 0.0)
+            total += float(value) * len(chosen)
+        return {"loss": total / len(validation)}
+
+    task = gradient_task(model, loss, training, arguments.micro_batch)
+    train(
+        job, task, training.steps, training.batch, training.seed, task.trained, config, validate,
+        vocabulary=tokens.vocabulary, classes=tokens.classes if settings.class_conditional else [],
+    )  # fmt: skip
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the stage from the command line."""
+    arguments = parser(STAGE, __doc__)
+    add_training(arguments)
+    arguments.add_argument("--micro-batch", type=int, default=0, help="images at once; 0: all")
+    arguments.add_argument("--tokens", type=Path, nargs="+", required=True, help="part cards")
+    arguments.add_argument("--validation", type=Path, nargs="+", required=True)
+    return run(STAGE, arguments.parse_args(argv), work)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

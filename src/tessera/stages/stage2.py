@@ -1,0 +1,114 @@
+"""Trains a decoder from semantic tokens to VQGAN codes: autoregressive, or MaskGIT's."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from tessera.config.training import Stage2
+from tessera.data.tokens import TokenSet, draw_batch, load_tokens
+from tessera.errors import UserError
+from tessera.models.gpt import GPT, GPTConfig
+from tessera.models.maskgit import MaskGIT, MaskGITConfig
+from tessera.stages.job import Job, add_training, log, parser, part_file, run
+from tessera.stages.training import gradient_task, train
+
+STAGE = "stage2"
+
+
+def work(job: Job) -> None:
+    """Trains the decoder."""
+    arguments = job.arguments
+    settings = job.settings(Stage2)
+    sets: dict[str, TokenSet] = {}
+    for name in ("semantic", "codes", "validation_semantic", "validation_codes"):
+        cards = getattr(arguments, name)
+        job.inputs(name, cards, "tokens")
+        sets[name] = load_tokens([part_file(card) for card in cards]).to(arguments.device)
+    semantic, codes = sets["semantic"], sets["codes"]
+    require_pairs(semantic, codes)
+    require_pairs(sets["validation_semantic"], sets["validation_codes"])
+    training, shape = settings.training, settings.model
+    sizes = {
+        "vocabulary": codes.vocabulary,
+        "length": codes.length,
+        "prefix_vocabulary": semantic.vocabulary,
+        "prefix_length": semantic.length,
+        "width": shape.width,
+        "layers": shape.layers,
+        "heads": shape.heads,
+        "ffn": shape.ffn or 4 * shape.width,
+        "dropout": shape.dropout,
+        "norm": "pre",
+        "max_positions": max(codes.length + 1, semantic.length),
+    }
+    torch.manual_seed(training.seed)
+    model: GPT | MaskGIT
+    if settings.kind == "autoregressive":
+        model = GPT(GPTConfig(**sizes))
+    else:
+        model = MaskGIT(MaskGITConfig(**sizes))
+    model = model.to(arguments.device)
+    log.info("%d images, %.2f M parameters", len(codes), _millions(model))
+
+    def loss(network: nn.Module, step: int, micro: int) -> dict[str, Tensor]:
+        images, views = draw_batch(
+            len(codes), codes.codes.shape[1], training.batch, training.seed, step
+        )
+        if arguments.micro_batch:
+            images = images.split(arguments.micro_batch)[micro]
+            views = views.split(arguments.micro_batch)[micro]
+        target = codes.codes[images, views].long()
+        prefix = semantic.codes[images, views].long()
+        return {"loss": network(target, None, prefix, settings.label_smoothing)}
+
+    def validate(network: nn.Module) -> dict[str, float]:
+        torch.manual_seed(training.seed)  # a masked decoder's loss draws what it hides
+        target, prefix = sets["validation_codes"], sets["validation_semantic"]
+        total = 0.0
+        for chosen in torch.arange(len(target)).split(512):
+            value = network(target.codes[chosen, 0].long(), None, prefix.codes[chosen, 0].long())
+            total += float(value) * len(chosen)
+        return {"loss": total / len(target)}
+
+    task = gradient_task(model, loss, training, arguments.micro_batch)
+    train(
+        job, task, training.steps, training.batch, training.seed, task.trained, model.config,
+        validate,
+    )  # fmt: skip
+
+
+def require_pairs(semantic: TokenSet, codes: TokenSet) -> None:
+    """Checks that two token sets hold the same views of the same images.
+
+    Raises:
+        UserError: they do not.
+    """
+    if semantic.codes.shape[:2] != codes.codes.shape[:2] or not torch.equal(
+        semantic.labels, codes.labels
+    ):
+        raise UserError(
+            f"the semantic tokens hold {tuple(semantic.codes.shape[:2])} images and views, the "
+            f"codes {tuple(codes.codes.shape[:2])}, or their classes differ: give both the same "
+            "`views` in the config"
+        )
+
+
+def _millions(model: nn.Module) -> float:
+    return sum(parameter.numel() for parameter in model.parameters()) / 1e6
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the stage from the command line."""
+    arguments = parser(STAGE, __doc__)
+    add_training(arguments)
+    arguments.add_argument("--micro-batch", type=int, default=0, help="images at once; 0: all")
+    for name in ("semantic", "codes", "validation-semantic", "validation-codes"):
+        arguments.add_argument(f"--{name}", type=Path, nargs="+", required=True, help="part cards")
+    return run(STAGE, arguments.parse_args(argv), work)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,130 @@
+"""From pixels to features, and to the tokens of either kind of tokenizer."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tessera.config.tokenizers import Features
+from tessera.errors import UserError
+from tessera.models.encoders import Encoder, preprocess
+from tessera.quantize.assign import nearest
+from tessera.stages.job import Job, parse_settings
+from tessera.stages.loading import load_centroids, load_encoder, load_vqgan
+
+Tokenizer = Callable[[Tensor], tuple[Tensor, Tensor]]
+"""Float images [B, 3, H, W] in [0, 1] → tokens Long [B, T] and embeddings [B, T, d]."""
+
+
+class Featurizer:
+    """A frozen encoder as the settings of a features variant read it.
+
+    Args:
+        node: the node of the features variant.
+        file: the encoder's card, or the file of its weights.
+        device: where it runs.
+    """
+
+    def __init__(self, node: dict[str, Any], file: Path, device: str) -> None:
+        self.settings = parse_settings(Features, node)
+        self.encoder: Encoder = load_encoder(node["inputs"]["encoder"], file, device)
+        self.device = device
+        self.width = self.encoder.width
+
+    def grid(self, size: int) -> tuple[int, int]:
+        """Tokens of a square crop of `size` pixels, down and across."""
+        side = self.settings.input_size or size
+        return self.encoder.grid(side, side)
+
+    @torch.inference_mode()
+    def __call__(self, images: Tensor) -> Tensor:
+        """Float images [B, 3, H, W] in [0, 1] → float32 features [B, T, width]."""
+        settings, encoder = self.settings, self.encoder
+        inputs = preprocess(images.to(self.device), encoder.mean, encoder.std, settings.input_size)
+        bfloat16 = settings.precision == "bfloat16"
+        with torch.autocast(torch.device(self.device).type, torch.bfloat16, enabled=bfloat16):
+            features = encoder.features(inputs, settings.layer, settings.final_norm)
+        return features.float()
+
+
+def codebook_tokenizer(featurizer: Featurizer, centroids: Tensor) -> Tokenizer:
+    """Semantic tokens: the nearest centroid of each patch feature."""
+
+    def tokenize(images: Tensor) -> tuple[Tensor, Tensor]:
+        features = featurizer(images)  # [B, T, d]
+        return nearest(features.flatten(0, 1), centroids).view(features.shape[:2]), features
+
+    return tokenize
+
+
+def vqgan_tokenizer(folder: Path, device: str) -> tuple[Tokenizer, int, tuple[int, int], int]:
+    """VQGAN codes: the nearest code of each latent.
+
+    Returns:
+        The tokenizer, its vocabulary, its grid and the side of its images.
+    """
+    model = load_vqgan(folder, device)
+    side = model.config.grid
+
+    @torch.inference_mode()
+    def tokenize(images: Tensor) -> tuple[Tensor, Tensor]:
+        latents = model.encode(images.to(device))
+        return model.quantize(latents), latents.flatten(2).transpose(1, 2)
+
+    return tokenize, model.config.codes, (side, side), model.config.resolution
+
+
+def open_codebook(
+    job: Job, node: dict[str, Any], files: list[Path], name: str
+) -> tuple[Tokenizer, int, Featurizer]:
+    """A codebook's tokenizer from the files of its codebook and of its encoder.
+
+    Args:
+        job: the running job, which records the inputs.
+        node: the codebook's node.
+        files: cards and weights, in any order; those of other tokenizers may be among them.
+        name: under which the inputs are recorded.
+
+    Returns:
+        The tokenizer, its vocabulary, and the featurizer under it.
+
+    Raises:
+        UserError: a file is missing.
+    """
+    features = node["inputs"]["features"]
+    encoder = features["inputs"]["encoder"]
+    if encoder["settings"]["kind"] == "trained":
+        encoder_file = find_card(job, files, encoder, f"{name}/encoder")
+    else:
+        encoder_file = Path(encoder["settings"]["weights"])
+    card = find_card(job, files, node, f"{name}/codebook")
+    device = job.arguments.device
+    featurizer = Featurizer(features, encoder_file, device)
+    centroids = load_centroids(card.parent, featurizer.width, device)
+    wanted = node["settings"]["clusters"]
+    if len(centroids) != wanted:
+        raise UserError(
+            f"{card.parent} holds {len(centroids)} centroids, the config says {wanted}: "
+            "run the stage `codebook` again"
+        )
+    return codebook_tokenizer(featurizer, centroids), len(centroids), featurizer
+
+
+def find_card(job: Job, files: list[Path], node: dict[str, Any], name: str) -> Path:
+    """The card among `files` that a job with this node wrote; recorded as an input.
+
+    Raises:
+        UserError: none of them is.
+    """
+    from tessera.io.files import read_json
+
+    for file in files:
+        if file.suffix == ".json" and read_json(file).get("node") == node:
+            job.input(name, file, node["stage"])
+            return file
+    raise UserError(
+        f"none of {', '.join(map(str, files))} is the card of the {node['stage']} that the "
+        "settings name: give it, or run its stage again"
+    )

@@ -1,0 +1,95 @@
+"""The tokens of every image and view, by a codebook or an autoencoder, one part at a time.
+
+Features are made and assigned in one pass; only tokens reach the disk.
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from tessera.config.data import Views
+from tessera.data.images import ShardIndex
+from tessera.data.views import view_count
+from tessera.errors import UserError
+from tessera.io.parts import write_part
+from tessera.stages.job import Job, log, parse_settings, parser, part_file, run
+from tessera.stages.tokenizing import Tokenizer, find_card, open_codebook, vqgan_tokenizer
+
+STAGE = "tokens"
+
+
+def work(job: Job) -> None:
+    """Tokenizes one part."""
+    arguments = job.arguments
+    views = parse_settings(Views, job.node["inputs"]["views"])
+    job.input("shards", arguments.shards, "shards")
+    index = ShardIndex(arguments.shards.parent / "index.json")
+    tokenize, vocabulary, grid, kind = _open(job, views)
+    split, length = arguments.split, grid[0] * grid[1]
+    codes = [np.zeros((0, view_count(views, split), length), np.uint16)]
+    labels, numbers = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+    for batch in index.stream(split, views, arguments.batch, arguments.part, arguments.parts):
+        pixels = torch.from_numpy(batch.pixels)  # [B, views, 3, H, W]
+        tokens, _ = tokenize(pixels.flatten(0, 1).float() / 255)
+        codes.append(tokens.cpu().numpy().astype(np.uint16).reshape(*pixels.shape[:2], length))
+        labels.append(batch.labels)
+        numbers.append(batch.numbers)
+        log.info("%d images", sum(map(len, numbers)))
+    arrays = {
+        "codes": np.concatenate(codes),
+        "label": np.concatenate(labels),
+        "number": np.concatenate(numbers),
+    }
+    part = part_file(arguments.card)
+    write_part(part, arrays, {"vocabulary": vocabulary, "grid": grid, "classes": index.classes})
+    results = {
+        "images": len(arrays["codes"]),
+        "views": arrays["codes"].shape[1],
+        "length": length,
+        "vocabulary": vocabulary,
+        "grid": list(grid),
+        "kind": kind,
+        "split": split,
+        "histogram": np.bincount(arrays["codes"].ravel(), minlength=vocabulary).tolist(),
+    }
+    job.finish(arguments.card, [part], results)
+
+
+def _open(job: Job, views: Views) -> tuple[Tokenizer, int, tuple[int, int], str]:
+    """The tokenizer that the settings name, with its vocabulary, grid and kind."""
+    inputs, arguments = job.node["inputs"], job.arguments
+    if "codebook" in inputs:
+        tokenize, vocabulary, featurizer = open_codebook(
+            job, inputs["codebook"], arguments.tokenizer, "tokenizer"
+        )
+        return tokenize, vocabulary, featurizer.grid(views.crop), "codebook"
+    card = find_card(job, arguments.tokenizer, inputs["autoencoder"], "tokenizer")
+    tokenize, vocabulary, grid, side = vqgan_tokenizer(card.parent, arguments.device)
+    if side != views.crop:
+        raise UserError(
+            f"the autoencoder {card.parent.name} reads images of {side} pixels, the views are "
+            f"crops of {views.crop}: name views of {side} pixels"
+        )
+    return tokenize, vocabulary, grid, "autoencoder"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the stage from the command line."""
+    arguments = parser(STAGE, __doc__, parts=True)
+    arguments.add_argument("--shards", type=Path, required=True, help="card of the shards")
+    arguments.add_argument(
+        "--tokenizer",
+        type=Path,
+        nargs="+",
+        required=True,
+        help="cards of codebook and encoder (or its weights), or of the autoencoder",
+    )
+    arguments.add_argument("--split", choices=("train", "validation"), required=True)
+    return run(STAGE, arguments.parse_args(argv), work)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,127 @@
+"""What the training stages share: the loop with its folders, the model, metrics and card."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from tessera.config.training import Training
+from tessera.io.files import whole_file
+from tessera.io.weights import save_model
+from tessera.stages.job import Job, log
+from tessera.train.checkpoints import Checkpoint
+from tessera.train.ema import Ema
+from tessera.train.loop import Task, fit
+from tessera.train.optimizers import adamw
+from tessera.train.schedules import cosine, inverse_sqrt
+from tessera.train.task import GradientTask
+
+
+def schedule(training: Training) -> Callable[[int], float]:
+    """Update → learning rate, as configured."""
+
+    def rate(step: int) -> float:
+        if training.schedule == "inverse_sqrt":
+            return inverse_sqrt(
+                step, training.learning_rate, training.warmup, training.initial_learning_rate
+            )
+        return cosine(
+            step, training.learning_rate, training.warmup, training.steps,
+            training.final_learning_rate, training.initial_learning_rate,
+        )  # fmt: skip
+
+    return rate
+
+
+def gradient_task(
+    model: nn.Module, loss: Callable[..., Any], training: Training, micro_batch: int
+) -> GradientTask:
+    """The task of a transformer's training; a micro-batch of 0 takes the batch at once."""
+    return GradientTask(
+        model,
+        loss,
+        adamw(model.parameters(), training.betas, training.eps, training.weight_decay),
+        schedule(training),
+        clip=training.clip,
+        ema=Ema(model, training.ema) if training.ema is not None else None,
+        accumulate=training.batch // micro_batch if micro_batch else 1,
+        autocast=torch.bfloat16 if training.precision == "bfloat16" else None,
+    )
+
+
+def train(
+    job: Job,
+    task: Task,
+    steps: int,
+    batch: int,
+    seed: int,
+    trained: Callable[[], nn.Module],
+    config: Any,
+    validate: Callable[[nn.Module], dict[str, float]],
+    **facts: Any,
+) -> None:
+    """Runs a training to its end and writes model, metrics and card.
+
+    Args:
+        job: the running job; its inputs are read already.
+        task: what is trained.
+        steps: updates.
+        batch: images an update.
+        seed: seed of the updates.
+        trained: gives the model to save.
+        config: the dataclass that builds that model.
+        validate: the saved model's metrics on the validation split; also logged on the way.
+        facts: further JSON values beside the model's config.
+    """
+    arguments = job.arguments
+    results: Path = arguments.card.parents[2]
+    folder = job.resume_folder(results)
+    name = f"{job.stage}/{arguments.card.parent.name}"
+
+    def on_log(step: int) -> dict[str, float]:
+        model = trained()
+        was_training = model.training
+        with torch.inference_mode():
+            values = validate(model.eval())
+        model.train(was_training)
+        return {f"validation_{key}": value for key, value in values.items()}
+
+    started = fit(
+        task,
+        steps=steps,
+        seed=seed,
+        folder=folder,
+        log_every=arguments.log_every,
+        checkpoint_every=arguments.checkpoint_every,
+        tensorboard=results / "tensorboard" / name,
+        on_log=on_log,
+    )
+    model = trained().eval()
+    outputs = save_model(arguments.card.parent, model, config, **facts)
+    lines = arguments.card.parent / "metrics.jsonl"
+    with whole_file(lines) as temporary:
+        shutil.copyfile(folder / "metrics.jsonl", temporary)
+    last = json.loads(lines.read_text().splitlines()[-1])
+    final = {k: v for k, v in last.items() if k != "step" and not k.startswith("validation_")}
+    with torch.inference_mode():
+        validation = validate(model)
+    job.finish(
+        arguments.card,
+        # The lines also depend on how often they are written, which is no part of the result.
+        outputs,
+        {
+            "parameters": sum(parameter.numel() for parameter in model.parameters()),
+            "steps": steps,
+            "batch": batch,
+            "images_seen": steps * batch,
+            "final": final,
+            "validation": validation,
+        },
+        run={"resumed_at": started},
+    )
+    Checkpoint(folder).remove()
+    log.info("validation: %s", ", ".join(f"{k} {v:.4g}" for k, v in validation.items()))

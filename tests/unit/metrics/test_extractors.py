@@ -1,0 +1,122 @@
+"""Feature extractors of the fidelity metrics."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from tessera.errors import UserError
+from tessera.metrics.extractors import (
+    Extractor,
+    classifier_extractor,
+    extract,
+    inception_extractor,
+    weights_digest,
+)
+from tessera.models.classifier import Classifier, ClassifierConfig
+
+
+@pytest.fixture
+def extractor() -> Extractor:
+    """An untrained classifier as extractor."""
+    torch.manual_seed(0)
+    return classifier_extractor(Classifier(ClassifierConfig(width=16, image_size=16)), "toy-cnn")
+
+
+IMAGES = torch.randint(
+    0, 256, (10, 3, 16, 16), generator=torch.Generator().manual_seed(0), dtype=torch.uint8
+)
+
+
+def test_classifier_layers(extractor: Extractor) -> None:
+    """Features and logits are the classifier's own, on images divided by 255."""
+    classifier = extractor.network.classifier
+    seen = extract(extractor, IMAGES)
+    torch.testing.assert_close(seen.features.float(), classifier.features(IMAGES / 255))
+    torch.testing.assert_close(seen.logits.float(), classifier.logits(IMAGES / 255))
+    assert len(seen) == 10
+    assert not seen.features.requires_grad
+
+
+def test_batches_change_nothing(extractor: Extractor) -> None:
+    """Features do not depend on the batch, nor on the order of the images."""
+    whole, parts = extract(extractor, IMAGES), extract(extractor, IMAGES, batch=3)
+    torch.testing.assert_close(whole.features, parts.features, rtol=1e-5, atol=1e-6)
+    backwards = extract(extractor, IMAGES.flip(0))
+    torch.testing.assert_close(backwards.features.flip(0), whole.features, rtol=1e-5, atol=1e-6)
+
+
+def test_digest_tells_weights_apart(extractor: Extractor) -> None:
+    """The digest ignores the order of the weights and sees one changed number."""
+    state = extractor.network.classifier.state_dict()
+    assert weights_digest(dict(reversed(state.items()))) == extractor.digest
+    changed = {name: tensor.clone() for name, tensor in state.items()}
+    changed["head.bias"][0] += 1e-3
+    assert weights_digest(changed) != extractor.digest
+
+
+def test_only_inception_may_be_called_so() -> None:
+    """A classifier cannot take the name of Inception."""
+    with pytest.raises(UserError, match="not Inception's"):
+        classifier_extractor(Classifier(ClassifierConfig()), "inception-v3-compat")
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (IMAGES[:0], "the set is empty"),
+        (IMAGES.float(), "must be uint8"),
+        (IMAGES[:, :1], "must be uint8 of shape"),
+    ],
+)
+def test_bad_images_are_refused(extractor: Extractor, images: torch.Tensor, message: str) -> None:
+    """Empty sets, floats and grey images are the user's to mend."""
+    with pytest.raises(UserError, match=message):
+        extract(extractor, images)
+
+
+def test_missing_inception_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A missing file is an error, and nothing is fetched in its place."""
+    monkeypatch.setattr("torch.hub.download_url_to_file", _no_network)
+    with pytest.raises(UserError, match="do not exist"):
+        inception_extractor(tmp_path / "weights.pth")
+
+
+def test_wrong_inception_weights(tmp_path: Path) -> None:
+    """A file with something else in it is an error that says so."""
+    (tmp_path / "text.pth").write_text("no weights")
+    torch.save({"weight": torch.zeros(2)}, tmp_path / "other.pth")
+    for name in ("text.pth", "other.pth"):
+        with pytest.raises(UserError, match="does not hold torch-fidelity's Inception"):
+            inception_extractor(tmp_path / name)
+
+
+@pytest.mark.slow
+def test_inception_loads_a_local_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Weights in torch-fidelity's layout load from the given file and give 2048 features."""
+    from torch_fidelity import FeatureExtractorInceptionV3
+
+    monkeypatch.setattr("torch.hub.download_url_to_file", _no_network)
+    monkeypatch.setattr(
+        "torch_fidelity.feature_extractor_inceptionv3.load_state_dict_from_url",
+        lambda *_, **__: _Anything(),
+    )
+    monkeypatch.setattr(FeatureExtractorInceptionV3, "load_state_dict", lambda *_: None)
+    torch.manual_seed(0)
+    blank = FeatureExtractorInceptionV3("inception-v3-compat", ["2048"])
+    monkeypatch.undo()
+    torch.save(blank.state_dict(), tmp_path / "weights.pth")
+    extractor = inception_extractor(tmp_path / "weights.pth")
+    seen = extract(extractor, IMAGES[:2])
+    assert (seen.features.shape, seen.logits.shape) == ((2, 2048), (2, 1008))
+    assert torch.equal(blank(IMAGES[:2])[0], seen.features)
+    assert extractor.name == "inception-v3-compat"
+
+
+class _Anything(dict):
+    """Stands for downloaded weights."""
+
+
+def _no_network(*_: object, **__: object) -> None:
+    """Fails the test that would download."""
+    raise AssertionError("a download was attempted")
