@@ -72,3 +72,8 @@ STAGE_OF = {
 
 EXTRA_STAGES = ("samples", "tables", "figures")
 """Stages that make no variant of their own: they export and report."""
+
+
+def stages() -> tuple[str, ...]:
+    """All stages, in the order in which the data goes."""
+    return (*STAGE_OF.values(), *EXTRA_STAGES)

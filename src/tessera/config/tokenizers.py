@@ -5,6 +5,13 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from tessera.config.base import Name, Reference, Variant
+from tessera.config.networks import (
+    DINOTraining,
+    DiscriminatorShape,
+    ViTShape,
+    VQGANShape,
+    VQGANTraining,
+)
 
 
 class TrainedEncoder(Variant):
@@ -12,6 +19,8 @@ class TrainedEncoder(Variant):
 
     kind: Literal["trained"]
     data: Annotated[Name, Reference("data")]
+    model: ViTShape
+    training: DINOTraining
 
 
 class TimmEncoder(Variant):
@@ -58,6 +67,9 @@ class TrainedAutoencoder(Variant):
 
     kind: Literal["trained"]
     data: Annotated[Name, Reference("data")]
+    model: VQGANShape
+    discriminator: DiscriminatorShape = DiscriminatorShape()
+    training: VQGANTraining
 
 
 Autoencoder = TrainedAutoencoder

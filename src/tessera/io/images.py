@@ -42,7 +42,7 @@ def write_adm(
 def read_adm(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
     """Reads a sample set: images uint8 [N, H, W, 3], labels int64 [N] or None."""
     with np.load(path, allow_pickle=False) as archive:
-        return archive["arr_0"], archive["arr_1"] if "arr_1" in archive else None
+        return archive["arr_0"], archive.get("arr_1")
 
 
 def write_png(path: Path, image: np.ndarray) -> None:

@@ -4,10 +4,9 @@ from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import nn
 
 from tessera.errors import UserError
 from tessera.io.files import read_json, sha256_file, whole_file, write_json
@@ -71,13 +70,11 @@ def load_into(module: nn.Module, folder: Path | str) -> nn.Module:
     return module.eval().requires_grad_(False)
 
 
-def read_published(path: Path | str, sha256: str) -> dict[str, Tensor]:
-    """The tensors of a published checkpoint, after checking its digest.
-
-    Nothing in the file is executed: safetensors, or torch's format with `weights_only`.
+def require_digest(path: Path | str, sha256: str) -> None:
+    """Checks that a file of published weights is the one that the config names.
 
     Raises:
-        UserError: absent, of another digest, or of a form that only code could load.
+        UserError: absent, or of another digest.
     """
     path = Path(path)
     if not path.is_file():
@@ -88,13 +85,3 @@ def read_published(path: Path | str, sha256: str) -> dict[str, Tensor]:
             f"the weights {path} have the SHA-256 {found}, the config says {sha256}: download "
             "them again, or correct the config"
         )
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        return state
-    except Exception as error:  # the two loaders raise many types on damaged files
-        raise UserError(
-            f"the weights {path} cannot be loaded without executing code, or are damaged "
-            f"({type(error).__name__}): convert them to safetensors"
-        ) from error

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
 
 from tessera.config.canonical import sha256_json
 from tessera.config.guard import check as check_config
@@ -103,12 +103,11 @@ def parse_settings(model: type[S], node: dict[str, Any]) -> S:
 
 
 def _coerced(model: type[BaseModel], settings: dict[str, Any]) -> dict[str, Any]:
-    from pydantic import TypeAdapter
-
     values = {}
     for name, value in settings.items():
         field = model.model_fields[name]
-        values[name] = TypeAdapter(field.annotation).validate_python(value)
+        adapter: TypeAdapter[Any] = TypeAdapter(field.rebuild_annotation())
+        values[name] = adapter.validate_python(value)
     return values
 
 

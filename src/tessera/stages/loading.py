@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from tessera.errors import UserError
-from tessera.io.weights import load_into, read_model_config, read_published
+from tessera.io.weights import load_into, read_model_config, require_digest
 from tessera.models.classifier import Classifier, ClassifierConfig
-from tessera.models.encoders import Encoder, timm_encoder
+from tessera.models.encoders import Encoder, load_timm
 from tessera.models.gpt import GPT, GPTConfig
 from tessera.models.maskgit import MaskGIT, MaskGITConfig
 from tessera.models.vit import VisionTransformer, ViTConfig
@@ -73,8 +73,8 @@ def load_encoder(node: dict[str, Any], file: Path, device: str) -> Encoder:
         model = VisionTransformer(ViTConfig(**_config(file.parent, "VisionTransformer")))
         load_into(model, file.parent)
         return model.to(device)
-    state = read_published(file, settings["sha256"])
-    encoder = timm_encoder(settings["model"], state, str(file))
+    require_digest(file, settings["sha256"])
+    encoder = load_timm(settings["model"], file)
     encoder.to(device)
     return encoder
 

@@ -102,7 +102,7 @@ def require_fit(stage1: GPT, stage2: GPT | MaskGIT | None, vqgan: VQGAN) -> None
     Raises:
         UserError: vocabularies or lengths differ.
     """
-    drawn, last = (stage1.config.vocabulary, stage1.config.length), stage1
+    drawn = (stage1.config.vocabulary, stage1.config.length)
     if stage2 is not None:
         read = (stage2.config.prefix_vocabulary, stage2.config.prefix_length)
         if drawn != read:
@@ -110,8 +110,8 @@ def require_fit(stage1: GPT, stage2: GPT | MaskGIT | None, vqgan: VQGAN) -> None
                 f"stage 1 draws {drawn[1]} tokens of {drawn[0]}, stage 2 reads {read[1]} of "
                 f"{read[0]}: sample with two models of one codebook"
             )
-        last = stage2
-    codes, length = last.config.vocabulary, last.config.length
+        drawn = (stage2.config.vocabulary, stage2.config.length)
+    codes, length = drawn
     if codes != vqgan.config.codes or length != vqgan.config.grid**2:
         raise UserError(
             f"{length} codes of {codes} are drawn, the autoencoder paints {vqgan.config.grid**2} "

@@ -1,4 +1,4 @@
-"""Trains a GPT over one token a position: semantic tokens, or VQGAN codes (the VQ-only baseline)."""
+"""Trains a GPT over semantic tokens, or over VQGAN codes (the VQ-only baseline)."""
 
 import sys
 from collections.abc import Sequence

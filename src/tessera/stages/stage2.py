@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -31,7 +32,7 @@ def work(job: Job) -> None:
     require_pairs(semantic, codes)
     require_pairs(sets["validation_semantic"], sets["validation_codes"])
     training, shape = settings.training, settings.model
-    sizes = {
+    sizes: dict[str, Any] = {
         "vocabulary": codes.vocabulary,
         "length": codes.length,
         "prefix_vocabulary": semantic.vocabulary,

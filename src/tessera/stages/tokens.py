@@ -38,22 +38,22 @@ def work(job: Job) -> None:
         labels.append(batch.labels)
         numbers.append(batch.numbers)
         log.info("%d images", sum(map(len, numbers)))
-    arrays = {
-        "codes": np.concatenate(codes),
-        "label": np.concatenate(labels),
-        "number": np.concatenate(numbers),
-    }
+    made = np.concatenate(codes)
     part = part_file(arguments.card)
-    write_part(part, arrays, {"vocabulary": vocabulary, "grid": grid, "classes": index.classes})
+    write_part(
+        part,
+        {"codes": made, "label": np.concatenate(labels), "number": np.concatenate(numbers)},
+        {"vocabulary": vocabulary, "grid": grid, "classes": index.classes},
+    )
     results = {
-        "images": len(arrays["codes"]),
-        "views": arrays["codes"].shape[1],
+        "images": len(made),
+        "views": made.shape[1],
         "length": length,
         "vocabulary": vocabulary,
         "grid": list(grid),
         "kind": kind,
         "split": split,
-        "histogram": np.bincount(arrays["codes"].ravel(), minlength=vocabulary).tolist(),
+        "histogram": np.bincount(made.ravel(), minlength=vocabulary).tolist(),
     }
     job.finish(arguments.card, [part], results)
 

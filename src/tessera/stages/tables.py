@@ -1,0 +1,75 @@
+"""Cards → tables: CSV for programs, Markdown, LaTeX, and HTML for the report.
+
+Reads cards alone, so every number can be traced: each row names the card that it comes from.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from tessera.config.load import load
+from tessera.io.files import write_text
+from tessera.report.collection import Collection, collect, labels_of
+from tessera.report.outputs import TABLES, table_files
+from tessera.report.render import RENDER
+from tessera.report.tables import build_tables
+from tessera.stages.job import Job, log, parser, run
+
+STAGE = "tables"
+
+
+def work(job: Job) -> None:
+    """Writes the tables that the cards give."""
+    arguments = job.arguments
+    cards = read_cards(job)
+    folder = arguments.card.parent
+    files = []
+    for table in build_tables(cards):
+        for file in table_files(table.name):
+            path = folder / file
+            write_text(path, RENDER[path.suffix[1:]](table))
+            files.append(path)
+        log.info("%s: %d rows", table.name, len(table.rows))
+    remove_old(folder, [file for name in TABLES for file in table_files(name)], files)
+    job.finish(arguments.card, files, {"cards": len(cards.cards), "files": len(files)})
+
+
+def read_cards(job: Job) -> Collection:
+    """The cards of the command line, with the labels of the config where one is given."""
+    arguments = job.arguments
+    labels = labels_of(load(arguments.config)) if arguments.config else {}
+    cards = collect(arguments.cards, arguments.card.parent.parent, labels)
+    # Not `job.input`: that would hash every model and sample set, of which nothing is read here.
+    job._digests.update(cards.digests())
+    return cards
+
+
+def remove_old(folder: Path, known: Sequence[str], written: Sequence[Path]) -> None:
+    """Removes what an earlier config gave and this one does not: it would look like a result."""
+    kept = {path.name for path in written}
+    for name in known:
+        if name not in kept:
+            (folder / name).unlink(missing_ok=True)
+
+
+def card_parser(stage: str, description: str | None) -> argparse.ArgumentParser:
+    """The arguments of a stage that reads any cards."""
+    made = parser(stage, description)
+    made.add_argument(
+        "--cards", type=Path, nargs="+", required=True,
+        help="cards to read; the first part of a split job stands for all its parts",
+    )  # fmt: skip
+    made.add_argument(
+        "--config", type=Path, nargs="*", default=[], help="config files, for the labels alone"
+    )
+    return made
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the stage from the command line."""
+    return run(STAGE, card_parser(STAGE, __doc__).parse_args(argv), work)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
