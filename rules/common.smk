@@ -1,7 +1,5 @@
 # What the rules share: the validated config, paths, and the one string a variant is made of.
 
-from pathlib import Path
-
 from snakemake.exceptions import WorkflowError
 
 from tessera.config import guard
@@ -10,8 +8,12 @@ from tessera.config.paths import SPLITS, Paths
 from tessera.config.resolve import settings_text
 from tessera.errors import UserError
 
-# The files that make up this launch's config, in the order in which they are merged.
-CONFIG_FILES = [str(Path(file)) for file in workflow.configfiles]
+# The files that make up this launch's config, in the order in which they are merged. Snakemake
+# lists those of --configfile first, although they are laid over config.yaml.
+OVERLAYS = workflow.overwrite_configfiles
+CONFIG_FILES = [
+    str(file) for file in [*workflow.configfiles[len(OVERLAYS) :], *OVERLAYS]
+]
 
 try:
     CONFIG = validate(config)
@@ -137,4 +139,5 @@ def result_cards():
 
 
 def paper_files():
-    return []
+    """The cards of the tables and of the figures."""
+    return [f"{RESULTS}/tables/card.json", f"{RESULTS}/figures/card.json"]

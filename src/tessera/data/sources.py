@@ -12,8 +12,6 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from sklearn.datasets import load_digits
-from sklearn.model_selection import train_test_split
 
 from tessera.config.data import DigitsData, FolderData
 from tessera.errors import UserError
@@ -67,6 +65,8 @@ def open_source(settings: DigitsData | FolderData) -> Source:
 
 
 def _digits(settings: DigitsData) -> tuple[list[str], dict[str, list[Item]]]:
+    from sklearn.datasets import load_digits  # here: it takes seconds that only packing needs
+
     digits = load_digits()
     items = [
         Item(f"digit {i}", int(label), partial(_enlarge, image, settings.image_size))
@@ -134,6 +134,8 @@ def _items(folder: Path, classes: list[str]) -> Iterator[Item]:
 
 
 def _stratify(items: list[Item], share: float, seed: int) -> tuple[list[Item], list[Item]]:
+    from sklearn.model_selection import train_test_split
+
     labels = [item.label for item in items]
     try:
         train, validation = train_test_split(

@@ -3,6 +3,7 @@
 Reads cards and the logs of trainings beside them. Equal cards give equal bytes.
 """
 
+import logging
 import sys
 from collections.abc import Sequence
 
@@ -18,6 +19,7 @@ STAGE = "figures"
 def work(job: Job) -> None:
     """Writes the figures that the cards give."""
     arguments = job.arguments
+    logging.getLogger("fontTools").setLevel(logging.WARNING)  # it tells of every table of a font
     cards = read_cards(job)
     folder = arguments.card.parent
     files = []
@@ -32,7 +34,7 @@ def work(job: Job) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the stage from the command line."""
-    return run(STAGE, card_parser(STAGE, __doc__).parse_args(argv), work)
+    return run(STAGE, card_parser(STAGE, __doc__).parse_args(argv), work, computes=False)
 
 
 if __name__ == "__main__":

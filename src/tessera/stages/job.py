@@ -11,7 +11,7 @@ import os
 import resource
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -56,6 +56,10 @@ class Job:
     def inputs(self, name: str, paths: Sequence[Path], stage: str) -> list[dict[str, Any]]:
         """Reads and checks the cards of all parts of an input."""
         return [self.input(f"{name}/{Path(path).name}", path, stage) for path in paths]
+
+    def record(self, digests: Mapping[str, str]) -> None:
+        """Records inputs of which the cards alone are read: their files are not checked."""
+        self._digests.update(digests)
 
     def digest(self, name: str) -> str:
         """The digest of an input that was read."""
@@ -163,8 +167,15 @@ def run(
     stage: str,
     arguments: argparse.Namespace,
     work: Callable[[Job], None],
+    computes: bool = True,
 ) -> int:
     """Runs a stage's work; prints a user's mistake as one sentence.
+
+    Args:
+        stage: the stage's name.
+        arguments: the parsed command line.
+        work: does it.
+        computes: whether the stage uses torch; the others are spared the seconds of its import.
 
     Returns:
         The exit status: 0, or 1 where the user has to mend something.
@@ -180,7 +191,10 @@ def run(
     try:
         check_config()
         job = Job(stage, arguments)
-        arguments.device = prepare(arguments.threads, arguments.device)
+        if computes:
+            arguments.device = prepare(arguments.threads, arguments.device)
+        else:
+            arguments.device = "cpu"
         work(job)
     except UserError as error:
         log.error("error: %s", error)

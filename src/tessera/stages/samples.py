@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs the stage from the command line."""
     arguments = parser(STAGE, __doc__)
     arguments.add_argument("--parts", type=Path, nargs="+", required=True, help="part cards")
-    return run(STAGE, arguments.parse_args(argv), work)
+    return run(STAGE, arguments.parse_args(argv), work, computes=False)
 
 
 if __name__ == "__main__":

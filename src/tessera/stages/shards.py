@@ -57,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments.add_argument("--validation", nargs="+", type=Path, required=True)
     arguments.add_argument("--max-corrupt-share", type=float, default=0.001)
     arguments.add_argument("--index", type=Path, required=True, help="index to write")
-    return run(STAGE, arguments.parse_args(argv), work)
+    return run(STAGE, arguments.parse_args(argv), work, computes=False)
 
 
 if __name__ == "__main__":

@@ -40,8 +40,7 @@ def read_cards(job: Job) -> Collection:
     arguments = job.arguments
     labels = labels_of(load(arguments.config)) if arguments.config else {}
     cards = collect(arguments.cards, arguments.card.parent.parent, labels)
-    # Not `job.input`: that would hash every model and sample set, of which nothing is read here.
-    job._digests.update(cards.digests())
+    job.record(cards.digests())
     return cards
 
 
@@ -68,7 +67,7 @@ def card_parser(stage: str, description: str | None) -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the stage from the command line."""
-    return run(STAGE, card_parser(STAGE, __doc__).parse_args(argv), work)
+    return run(STAGE, card_parser(STAGE, __doc__).parse_args(argv), work, computes=False)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""Cards → tables, figures and grids of samples."""

@@ -1,0 +1,163 @@
+"""Tables as text: CSV for programs, Markdown for reading, LaTeX for papers, HTML for the report."""
+
+import csv
+import html
+import io
+from collections.abc import Callable
+from typing import Any
+
+from tessera.report.table import Table
+
+
+def to_csv(table: Table) -> str:
+    """Every column of data, floats with all their digits."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    columns = [column for column in table.columns if column.data]
+    writer.writerow([column.key for column in columns])
+    writer.writerows([_exact(row.get(column.key)) for column in columns] for row in table.rows)
+    return text.getvalue()
+
+
+def to_markdown(table: Table) -> str:
+    """A pipe table with its caption above."""
+    columns = table.visible
+    right = [table.is_number(column) for column in columns]
+    body = _cells(table, markdown_escape, "**{}**")
+    grid = [[markdown_escape(column.heading) for column in columns], *body]
+    widths = [max(3, *(len(cells[i]) for cells in grid)) for i in range(len(columns))]
+    rule = [
+        "-" * (width - 1) + ":" if number else "-" * width
+        for width, number in zip(widths, right, strict=True)
+    ]
+    lines = []
+    for cells in (grid[0], rule, *grid[1:]):
+        padded = [
+            cell.rjust(width) if number else cell.ljust(width)
+            for cell, width, number in zip(cells, widths, right, strict=True)
+        ]
+        lines.append(f"| {' | '.join(padded)} |\n")
+    return f"{markdown_escape(table.caption)}\n\n{''.join(lines)}"
+
+
+def to_latex(table: Table) -> str:
+    """A floating table; needs the package booktabs."""
+    columns = table.visible
+    align = "".join("r" if table.is_number(column) else "l" for column in columns)
+    head = " & ".join(latex_escape(column.heading) for column in columns)
+    body = [
+        f"    {' & '.join(cells)} \\\\" for cells in _cells(table, latex_escape, r"\textbf{{{}}}")
+    ]
+    lines = [
+        r"% Needs \usepackage{booktabs}.",
+        r"\begin{table}[t]",
+        r"  \centering",
+        f"  \\caption{{{latex_escape(table.caption)}}}",
+        f"  \\label{{tab:{table.name.replace('_', '-')}}}",
+        r"  \footnotesize"
+        if len(columns) <= NARROW
+        else r"  \scriptsize\setlength{\tabcolsep}{3pt}",
+        f"  \\begin{{tabular}}{{@{{}}{align}@{{}}}}",
+        r"    \toprule",
+        f"    {head} \\\\",
+        r"    \midrule",
+        *body,
+        r"    \bottomrule",
+        r"  \end{tabular}",
+        r"\end{table}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def to_html(table: Table) -> str:
+    """A page of its own, without scripts or links: Snakemake's report shows it in place."""
+    kinds = ["number" if table.is_number(column) else "text" for column in table.visible]
+
+    def row(tag: str, cells: list[str]) -> str:
+        marked = zip(kinds, cells, strict=True)
+        return "".join(f'<{tag} class="{kind}">{cell}</{tag}>' for kind, cell in marked)
+
+    head = row("th", [html.escape(column.heading) for column in table.visible])
+    body = _cells(table, html.escape, "<strong>{}</strong>")
+    lines = [
+        "<!DOCTYPE html>",
+        '<html lang="en">',
+        f'<head><meta charset="utf-8"><title>{html.escape(table.name)}</title>',
+        f"<style>{_STYLE}</style></head>",
+        f"<body><table><caption>{html.escape(table.caption)}</caption>",
+        f"<thead><tr>{head}</tr></thead>",
+        "<tbody>",
+        *(f"<tr>{row('td', cells)}</tr>" for cells in body),
+        "</tbody></table></body>",
+        "</html>",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+RENDER: dict[str, Callable[[Table], str]] = {
+    "csv": to_csv,
+    "md": to_markdown,
+    "tex": to_latex,
+    "html": to_html,
+}
+"""Suffix of a file → what writes it."""
+
+
+def _cells(table: Table, escape: Callable[[str], str], bold: str) -> list[list[str]]:
+    """The visible cells, row by row, escaped and with the best ones in bold."""
+    best = table.best
+    return [
+        [
+            bold.format(text) if (i, column.key) in best else text
+            for column in table.visible
+            for text in [escape(column.text(row))]
+        ]
+        for i, row in enumerate(table.rows)
+    ]
+
+
+def _exact(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return repr(value) if isinstance(value, float) else str(value)
+
+
+NARROW = 8
+"""Columns that fit beside each other at the size of a footnote."""
+
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "±": r"$\pm$",
+    "↓": r"$\downarrow$",
+    "↑": r"$\uparrow$",
+    "–": "--",
+    **{sign: f"\\{sign}" for sign in "&%$#_{}"},
+}
+
+
+def latex_escape(text: str) -> str:
+    """Text as LaTeX sets it, sign by sign."""
+    return "".join(_LATEX.get(sign, sign) for sign in text)
+
+
+def markdown_escape(text: str) -> str:
+    """Text as Markdown shows it inside a pipe table."""
+    for sign in ("\\", "|", "*", "`", "<"):
+        text = text.replace(sign, "\\" + sign)
+    return text.replace("\n", " ")
+
+
+_STYLE = (
+    "body{font:14px/1.45 system-ui,sans-serif;margin:1.5rem;color:#222;background:#fff}"
+    "table{border-collapse:collapse;border-top:2px solid #222;border-bottom:2px solid #222}"
+    "caption{text-align:left;padding:0 0 .8rem;max-width:60rem}"
+    "th{border-bottom:1px solid #222}th,td{padding:.25rem .7rem;white-space:nowrap}"
+    ".text{text-align:left}.number{text-align:right;font-variant-numeric:tabular-nums}"
+    "tbody tr:nth-child(even){background:#f4f4f4}"
+)

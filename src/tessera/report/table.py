@@ -1,0 +1,125 @@
+"""A table: rows of values, and how each column is shown.
+
+`tessera.report.render` writes the same rows as CSV (every column, full precision), Markdown, LaTeX
+and HTML; the last three round, mark the best value of a column and leave out bare provenance.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Row = Mapping[str, Any]
+Cell = tuple[int, str]
+"""Index of the row, key of the column."""
+
+EMPTY = "–"  # an en dash, as print sets an empty cell
+
+
+def shown(value: Any) -> str:
+    """A value as people read it: four digits of a fraction, thousands apart, yes and no."""
+    if value is None or value == "":
+        return EMPTY
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
+    return str(value)
+
+
+def percent(value: float | None) -> str:
+    """A share in [0, 1] in percent, one digit after the point."""
+    return EMPTY if value is None else f"{100 * value:.1f}"
+
+
+def fixed(digits: int) -> Callable[[float | None], str]:
+    """Shows numbers with so many digits after the point."""
+    return lambda value: EMPTY if value is None else f"{value:.{digits}f}"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column.
+
+    Attributes:
+        key: the value's key in a row, and the column's name in the CSV file.
+        title: heading where people read; "" keeps the column for the CSV file.
+        best: which value is the best one: it is set in bold, and the heading gets an arrow.
+        spread: key of the standard deviation, shown after "±".
+        show: value → text.
+        data: whether the CSV file has the column.
+    """
+
+    key: str
+    title: str = ""
+    best: Literal["low", "high"] | None = None
+    spread: str | None = None
+    show: Callable[[Any], str] = shown
+    data: bool = True
+
+    @property
+    def heading(self) -> str:
+        """The title, with an arrow where one direction is better."""
+        return self.title + {"low": " ↓", "high": " ↑", None: ""}[self.best]
+
+    def text(self, row: Row) -> str:
+        """A row's cell as people read it."""
+        text = self.show(row.get(self.key))
+        spread = row.get(self.spread) if self.spread else None
+        if spread is None:
+            return text
+        # Two digits of a deviation are all that it is known to.
+        return f"{text} ± {f'{spread:.2g}' if self.show is shown else self.show(spread)}"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table.
+
+    Attributes:
+        name: stem of its files.
+        caption: a sentence or two.
+        columns: the columns.
+        rows: key → value; an absent key is an empty cell.
+        alike: key in which rows must agree for a best value to be marked (the count of images).
+    """
+
+    name: str
+    caption: str
+    columns: Sequence[Column]
+    rows: Sequence[Row]
+    alike: str | None = None
+
+    @property
+    def visible(self) -> list[Column]:
+        """The columns that people see: those with a heading and with a value in some row."""
+        return [
+            column
+            for column in self.columns
+            if column.title and any(row.get(column.key) is not None for row in self.rows)
+        ]
+
+    @property
+    def best(self) -> set[Cell]:
+        """The best cells: of each ranked column with two values or more, all that reach the best.
+
+        A column whose rows differ in `alike` has none: distances between sets of different counts
+        are not comparable.
+        """
+        marks: set[Cell] = set()
+        for column in self.columns:
+            cells = [(i, row) for i, row in enumerate(self.rows) if row.get(column.key) is not None]
+            if column.best is None or len(cells) < 2:
+                continue
+            if self.alike is not None and len({row.get(self.alike) for _, row in cells}) > 1:
+                continue
+            values = [row[column.key] for _, row in cells]
+            best = min(values) if column.best == "low" else max(values)
+            marks |= {(i, column.key) for i, row in cells if row[column.key] == best}
+        return marks
+
+    def is_number(self, column: Column) -> bool:
+        """Whether a column holds numbers alone and so stands to the right."""
+        values = [row.get(column.key) for row in self.rows]
+        return all(value is None or type(value) in (int, float) for value in values)

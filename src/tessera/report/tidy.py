@@ -1,0 +1,91 @@
+"""Every number of every card, one a row: for whoever makes tables and figures of their own."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from tessera.report.collection import Card, Collection
+from tessera.report.generation import Score, scores
+from tessera.report.table import Column, Table
+
+UNITS = {
+    "seconds": "s",
+    "sampling_seconds": "s",
+    "peak_memory_mb": "MB",
+    "entropy_bits": "bit",
+    "images": "images",
+    "images_seen": "images",
+    "count": "images",
+    "steps": "updates",
+    "points": "points",
+    "image_size": "pixels",
+    "bits_per_code": "bit",
+}
+"""Last word of a metric → its unit; all else is a bare number, "1"."""
+
+Number = tuple[str, float]
+
+
+def results(cards: Collection) -> Table | None:
+    """Columns stage, variant, metric, value, unit, card."""
+    measured = scores(cards)
+    rows = [
+        {
+            "stage": card.stage,
+            "variant": card.name,
+            "metric": metric,
+            "value": value,
+            "unit": _unit(card, metric),
+            "card": card.path,
+        }
+        for card in cards.cards
+        for metric, value in numbers(card, measured)
+    ]
+    names = ("stage", "variant", "metric", "value", "unit", "card")
+    columns = [Column(name, name) for name in names]
+    return Table("results", "All numbers.", columns, rows) if rows else None
+
+
+def numbers(card: Card, measured: list[Score]) -> Iterator[Number]:
+    """A card's numbers under unique names.
+
+    Fidelity carries the names of its extractor; layers and noise levels are part of the name.
+    """
+    found = dict(card.results)
+    if card.stage == "evaluation":
+        found.pop("metrics")
+        for score in measured:
+            if score.card is card:
+                yield score.name, score.value
+                if score.spread is not None:
+                    yield f"{score.name} std", score.spread
+    elif card.stage == "probe":
+        for layer in found.pop("layers"):
+            yield from _flat({k: v for k, v in layer.items() if k != "layer"},
+                             f"layer {layer['layer']} ")  # fmt: skip
+    elif card.stage == "stability":
+        for row in found.pop("rows"):
+            where = f"{row['kind']} {row['tokenizer']} at {row['snr_db']:g} dB "
+            for key in ("changed_mean", "changed_std", "cosine_mean", "cosine_std"):
+                yield where + key, row[key]
+    elif card.stage == "codebook" and found.get("objective"):
+        yield "objective", found["objective"][-1]
+    yield from _flat(found)
+    for key in ("seconds", "peak_memory_mb", "sampling_seconds"):
+        if key in card.run:
+            yield key, card.run[key]
+
+
+def _flat(values: Mapping[str, Any], before: str = "") -> Iterator[Number]:
+    """The numbers of a nested map; lists are series, not numbers."""
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{before}{key} ")
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            yield before + key, value
+
+
+def _unit(card: Card, metric: str) -> str:
+    last = metric.rsplit(" ", 1)[-1]
+    if last == "loss" and card.stage in ("stage1", "stage2"):
+        return "nat/token"
+    return UNITS.get(last, "1")

@@ -1,0 +1,76 @@
+"""Pictures of sample sets."""
+
+import numpy as np
+import pytest
+
+from tessera.report.grids import GAP, class_rows, grid
+
+
+def flat(count: int, side: int) -> np.ndarray:
+    """Images of one value each: 0, 1, 2 and so on."""
+    images = np.zeros((count, side, side, 3), dtype=np.uint8)
+    images += np.arange(count, dtype=np.uint8)[:, None, None, None]
+    return images
+
+
+def test_places_and_gaps():
+    """Image i stands in row i // columns; white lies between and in the empty place."""
+    made = grid(flat(5, 64), 3)
+    assert made.shape == (2 * 64 + GAP, 3 * 64 + 2 * GAP, 3)
+    step = 64 + GAP
+    for i in range(5):
+        top, left = i // 3 * step, i % 3 * step
+        assert (made[top : top + 64, left : left + 64] == i).all()
+    assert (made[64 : 64 + GAP] == 255).all()
+    assert (made[:, 64 : 64 + GAP] == 255).all()
+    assert (made[step:, 2 * step :] == 255).all()
+
+
+def test_small_images_are_enlarged_by_a_whole_factor():
+    """Every pixel of a tiny image becomes a square; no value is mixed."""
+    image = np.random.default_rng(0).integers(0, 256, (1, 24, 24, 3), dtype=np.uint8)
+    made = grid(image, 1)
+    assert made.shape == (72, 72, 3)
+    assert np.array_equal(made[::3, ::3], image[0])
+    assert np.array_equal(made, np.kron(image[0], np.ones((3, 3, 1), dtype=np.uint8)))
+
+
+def test_large_images_stay():
+    """From 64 pixels on nothing is enlarged."""
+    assert grid(flat(1, 100), 4).shape == (100, 100, 3)
+
+
+def test_a_row_a_class():
+    """Each row holds the first images of its class, in their order; missing ones are white."""
+    labels = np.array([1, 0, 1, 1, 2])
+    made = class_rows(flat(5, 64), labels, 3, 2)
+    step = 64 + GAP
+    places = [[1, 255], [0, 2], [4, 255]]
+    for row, values in enumerate(places):
+        for column, value in enumerate(values):
+            top, left = row * step, column * step
+            assert (made[top : top + 64, left : left + 64] == value).all()
+
+
+def test_chosen_classes_in_their_order():
+    """A list of classes gives the rows."""
+    made = class_rows(flat(3, 64), np.array([5, 7, 9]), [9, 5], 1)
+    assert made[0, 0, 0] == 2
+    assert made[64 + GAP, 0, 0] == 0
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: grid(flat(0, 8), 2),
+        lambda: grid(flat(2, 8), 0),
+        lambda: grid(flat(2, 8).astype(float), 2),
+        lambda: grid(flat(2, 8)[..., :1], 2),
+        lambda: class_rows(flat(2, 8), np.array([1]), 2, 1),
+        lambda: class_rows(flat(2, 8), np.array([0, 1]), 0, 1),
+    ],
+)
+def test_what_cannot_be_drawn(call):
+    """Nothing to show, or not images."""
+    with pytest.raises(ValueError, match=r"images|class"):
+        call()

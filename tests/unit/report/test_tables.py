@@ -1,0 +1,337 @@
+"""Tables hold the numbers of the cards."""
+
+import csv
+import io
+import math
+import re
+
+import pytest
+
+from tessera.errors import UserError
+from tessera.report.collection import collect, labels_of, seeds
+from tessera.report.generation import draws
+from tessera.report.render import to_csv, to_latex, to_markdown
+from tessera.report.summaries import entropy_bits
+from tessera.report.tables import BUILD, build_tables
+
+
+def rows_of(run, name: str) -> list[dict[str, str]]:
+    """A table's CSV file, read back."""
+    table = BUILD[name](run.collection())
+    assert table is not None
+    return list(csv.DictReader(io.StringIO(to_csv(table))))
+
+
+def markdown_rows(table) -> list[dict[str, str]]:
+    """A table's Markdown, read back: heading → cell."""
+    lines = [line for line in to_markdown(table).splitlines() if line.startswith("| ")]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    return [dict(zip(cells[0], line, strict=True)) for line in cells[2:] if "---" not in line[0]]
+
+
+def latex_rows(table) -> list[list[str]]:
+    """A table's LaTeX, read back: the cells between the rules."""
+    body = to_latex(table).split(r"\midrule")[1].split(r"\bottomrule")[0]
+    return [
+        [cell.strip() for cell in re.split(r"(?<!\\)&", line.rstrip().removesuffix(r"\\"))]
+        for line in body.strip().splitlines()
+    ]
+
+
+def number(text: str) -> float:
+    """The number of a cell, without marks and without its deviation."""
+    bare = re.sub(r"\*\*|\\textbf\{|\}|,", "", text).split("±")[0].split(r"$\pm$")[0]
+    return float(bare)
+
+
+METRICS = {
+    "fid": "FD (cnn)",
+    "is": "classifier score (cnn)",
+    "kid": "KD (cnn)",
+    "precision": "Precision (cnn)",
+    "recall": "Recall (cnn)",
+}
+
+
+def test_generation_csv_equals_the_cards(finished):
+    """Every metric of every set, bit for bit, with what it depends on."""
+    import json
+
+    for row in rows_of(finished, "generation"):
+        card = json.loads((finished.results / row["card"]).read_text())
+        for key, name in METRICS.items():
+            assert float(row[name]) == card["results"]["metrics"][key]
+        assert float(row["KD (cnn) std"]) == card["results"]["metrics"]["kid_std"]
+        assert row["reference_digest"] == "r" * 64
+        assert row["extractor"] == "cnn"
+        assert row["extractor_digest"] == "e" * 64
+        assert (row["count"], row["weights"]) == ("1000", "raw")
+
+
+def test_generation_names_its_models(finished):
+    """Kind, parameters and updates come from the cards of the models that drew the set."""
+    ar, nar, vq = rows_of(finished, "generation")
+    assert [row["variant"] for row in (ar, nar, vq)] == ["cond_ar", "cond_nar", "vq"]
+    assert [row["stage2_kind"] for row in (ar, nar, vq)] == [
+        "autoregressive",
+        "masked",
+        "none (VQ only)",
+    ]
+    assert (ar["stage1_parameters"], ar["stage2_parameters"]) == ("11111", "22222")
+    assert (nar["stage1_parameters"], nar["stage2_parameters"]) == ("11111", "33333")
+    assert (vq["stage1_parameters"], vq["stage2_parameters"]) == ("12345", "")
+    assert (ar["stage1_steps"], ar["stage2_steps"], vq["stage2_steps"]) == ("100", "200", "")
+    assert [row["conditional"] for row in (ar, nar, vq)] == ["true", "true", "false"]
+    assert ar["filters"] == "T 1, top-k 100; T 1, top-p 0.8"
+    assert nar["filters"] == "T 1, top-k 100; 8 steps, T 1, choice T 4.5"
+    assert {"sampling=9", "stage1=5", "codebook=77"} <= set(ar["seeds"].split())
+
+
+def test_generation_bold_is_the_best(finished):
+    """The lowest distances and the highest of the others are bold, in Markdown and in LaTeX."""
+    table = BUILD["generation"](finished.collection())
+    best = {
+        "FD (cnn)": ["cond_nar"],
+        "classifier score (cnn)": ["50 % noise_1 & more"],
+        "KD (cnn)": ["cond_nar"],
+        "Precision (cnn)": ["50 % noise_1 & more", "vq"],
+        "Recall (cnn)": ["cond_nar"],
+    }
+    titles = [column.title for column in table.visible]
+    for name, sets in best.items():
+        heading = f"{name} {'↓' if name[:2] in ('FD', 'KD') else '↑'}"
+        marked = [
+            row["Sample set"] for row in markdown_rows(table) if row[heading].startswith("**")
+        ]
+        assert marked == sets
+        place = titles.index(name)
+        tex = [row[0] for row in latex_rows(table) if row[place].startswith(r"\textbf{")]
+        assert [re.sub(r"\\([%_&])", r"\1", cell) for cell in tex] == sets
+
+
+def test_generation_markdown_and_latex_equal_the_cards(finished):
+    """The rounded numbers are the cards' numbers."""
+    table = BUILD["generation"](finished.collection())
+    exact = rows_of(finished, "generation")
+    titles = [column.title for column in table.visible]
+    for row, markdown, latex in zip(exact, markdown_rows(table), latex_rows(table), strict=True):
+        for name in METRICS.values():
+            arrow = "↓" if name[:2] in ("FD", "KD") else "↑"
+            expected = pytest.approx(float(row[name]), rel=1e-3)
+            assert number(markdown[f"{name} {arrow}"]) == expected
+            assert number(latex[titles.index(name)]) == expected
+
+
+def test_labels_are_escaped(finished):
+    """A label with special signs is escaped in LaTeX and whole in the others."""
+    table = BUILD["generation"](finished.collection())
+    assert latex_rows(table)[0][0] == r"50 \% noise\_1 \& more"
+    assert rows_of(finished, "generation")[0]["set"] == "50 % noise_1 & more"
+
+
+def test_other_extractors_have_columns_of_their_own(fake_run):
+    """Inception's FID and another network's distance never share a column."""
+    fake_run.evaluation("digits", "cond_ar")
+    inception = {"name": "inception-v3-compat", "kind": "inception", "digest": "i" * 64}
+    names = {"fid": "FID", "is": "IS", "kid": "KID", "precision": "Precision", "recall": "Recall"}
+    fake_run.evaluation("other", "cond_nar", extractor=inception, names=names)
+    first, second = rows_of(fake_run, "generation")
+    assert first["FD (cnn)"] == "3.0625"
+    assert first["FID"] == ""
+    assert second["FID"] == "2.03125"
+    assert second["FD (cnn)"] == ""
+    table = BUILD["generation"](fake_run.collection())
+    assert table.best == set()  # nothing to compare with
+
+
+def test_other_references_have_columns_of_their_own(fake_run):
+    """One extractor with two reference sets makes two columns, told apart by the evaluation."""
+    fake_run.evaluation("digits", "cond_ar")
+    reference = {"split": "validation", "count": 360, "digest": "r" * 64}
+    fake_run.evaluation("other", "cond_nar", reference=reference)
+    first, second = rows_of(fake_run, "generation")
+    assert first["FD (cnn), digits"] == "3.0625"
+    assert first["FD (cnn), other"] == ""
+    assert second["FD (cnn), other"] == "2.03125"
+    assert second["FD (cnn), digits"] == ""
+    assert "FD (cnn)" not in first
+
+
+def test_a_retrained_extractor_is_another_one(fake_run):
+    """Equal names with different weights are different extractors."""
+    fake_run.evaluation("digits", "cond_ar")
+    fake_run.evaluation(
+        "other", "cond_nar", extractor={"name": "cnn", "kind": "classifier", "digest": "f" * 64}
+    )
+    assert "FD (cnn)" not in rows_of(fake_run, "generation")[0]
+
+
+@pytest.mark.parametrize("names", [{}, {"fid": "FID", "is": "IS", "kid": "KID"}])
+def test_fid_is_never_said_of_another_extractor(fake_run, names):
+    """Even a card that calls its distance FID, or names nothing, is printed under its extractor."""
+    fake_run.evaluation("digits", "cond_ar", names=names)
+    for name in ("generation", "results"):
+        text = to_csv(BUILD[name](fake_run.collection()))
+        assert "FD (cnn)" in text
+        assert not re.search(r"\b(FID|IS|KID)\b", text)
+
+
+def test_sets_of_other_counts_are_not_ranked(fake_run):
+    """Distances fall with the number of images, so nothing is bold."""
+    fake_run.evaluation("digits", "cond_ar")
+    fake_run.evaluation("digits", "vq", count=500)
+    assert BUILD["generation"](fake_run.collection()).best == set()
+
+
+def test_linear_probe(finished):
+    """The best layer's accuracy of each model, and every layer in the long table."""
+    free, vq = rows_of(finished, "linear_probe")
+    assert (free["variant"], free["best_layer"], free["top1"]) == ("free", "1", "0.875")
+    assert (vq["tokens"], vq["best_layer"], vq["top1"]) == ("VQ codes", "2", "0.75")
+    assert (free["parameters"], free["card"]) == ("11100", "probes/linear/free.json")
+    layers = [
+        (row["variant"], int(row["layer"]), float(row["top1"]))
+        for row in rows_of(finished, "linear_probe_layers")
+    ]
+    assert layers == [
+        ("free", 0, 0.25),
+        ("free", 1, 0.875),
+        ("free", 2, 0.5),
+        ("vq", 0, 0.125),
+        ("vq", 1, 0.375),
+        ("vq", 2, 0.75),
+    ]
+    assert BUILD["linear_probe"](finished.collection()).best == {(0, "top1"), (0, "top5")}
+
+
+def test_stability(finished):
+    """A row a level, mean and deviation of each tokenizer beside each other."""
+    rows = rows_of(finished, "stability")
+    assert [float(row["snr_db"]) for row in rows] == [30.0, 10.0, 0.01]
+    assert [float(row["codebook k4 changed_mean"]) for row in rows] == [0.0625, 0.25, 0.3125]
+    assert [float(row["autoencoder vqgan changed_mean"]) for row in rows] == [0.1875, 0.75, 0.9375]
+    assert float(rows[1]["autoencoder vqgan cosine_mean"]) == 0.625
+    assert markdown_rows(BUILD["stability"](finished.collection()))[1] == {
+        "SNR (dB)": "10",
+        "k4: tokens changed": "0.250 ± 0.031",
+        "VQGAN: tokens changed": "0.750 ± 0.031",
+        "k4: cosine": "0.875 ± 0.016",
+        "VQGAN: cosine": "0.625 ± 0.016",
+    }
+
+
+def test_tokenizers(finished):
+    """The codebook's own facts; the autoencoder's codes counted over all parts of the tokens."""
+    codebook, autoencoder = rows_of(finished, "tokenizers")
+    expected = {
+        "vocabulary": "4", "points": "1000", "objective": "1400.125", "empty": "1", "tiny": "2",
+        "used": "3", "entropy_bits": "1.375",
+    }  # fmt: skip
+    assert {key: codebook[key] for key in expected} == expected
+    # Two parts with counts 2, 0, 1, 1 each: shares 1/2, 1/4, 1/4.
+    assert (autoencoder["vocabulary"], autoencoder["used"]) == ("4", "3")
+    assert float(autoencoder["entropy_bits"]) == 1.5
+    assert float(autoencoder["validation psnr"]) == 21.5
+
+
+def test_trainings(finished):
+    """Every training is in the table, in the order of the data's way."""
+    rows = rows_of(finished, "trainings")
+    assert [row["variant"] for row in rows] == [
+        "dino", "vqgan", "cnn", "gpt", "vq", "free", "ar", "nar",
+    ]  # fmt: skip
+    ar = rows[6]
+    assert (ar["parameters"], ar["steps"], ar["images_seen"]) == ("22222", "200", "1600")
+    assert (ar["final_loss"], ar["validation_loss"]) == ("1.5", "1.25")
+    assert (ar["seconds"], ar["peak_memory_mb"], ar["device"]) == ("2.0", "512.5", "cpu")
+
+
+def test_results_are_tidy(finished):
+    """One number a row, no number twice, and every one of the tables' numbers among them."""
+    rows = rows_of(finished, "results")
+    assert list(rows[0]) == ["stage", "variant", "metric", "value", "unit", "card"]
+    keys = [(row["stage"], row["variant"], row["metric"]) for row in rows]
+    assert len(keys) == len(set(keys))
+    assert all(math.isfinite(float(row["value"])) and row["unit"] for row in rows)
+    values = {(row["variant"], row["metric"]): (float(row["value"]), row["unit"]) for row in rows}
+    assert values["digits/cond_ar", "FD (cnn)"] == (3.0625, "1")
+    assert values["linear/free", "layer 1 top1"] == (0.875, "1")
+    assert values["noise", "codebook k4 at 10 dB changed_mean"] == (0.25, "1")
+    assert values["k4", "entropy_bits"] == (1.375, "bit")
+    assert values["gpt", "validation loss"] == (1.25, "nat/token")
+    assert values["gpt", "seconds"] == (2.0, "s")
+    assert values["codes/train/part-0001-of-0002", "seconds"] == (0.5, "s")
+
+
+def test_missing_sections_give_no_table(fake_run):
+    """With the cards of trainings alone there are their table and the long one, nothing empty."""
+    fake_run.training("stage1", "gpt")
+    assert [table.name for table in build_tables(fake_run.collection())] == ["trainings", "results"]
+    assert build_tables(collect([], fake_run.results)) == []
+
+
+def test_the_first_part_stands_for_all(finished):
+    """Named the first part of a split stage, all its parts are read."""
+    (path, other) = finished.paths.cards("tokens", "codes")
+    cards = collect([finished.folder / path], finished.results)
+    assert [card.path for card in cards.cards] == [
+        "tokens/codes/train/part-0000-of-0002.json",
+        "tokens/codes/train/part-0001-of-0002.json",
+    ]
+    (finished.folder / other).unlink()
+    with pytest.raises(UserError, match="part-0001-of-0002"):
+        collect([finished.folder / path], finished.results)
+
+
+def test_a_card_from_elsewhere_is_refused(finished, tmp_path):
+    """Variants are told by their folder, so all cards must lie in one."""
+    with pytest.raises(UserError, match="lies outside"):
+        collect(finished.files[:1], tmp_path / "elsewhere")
+
+
+def test_labels(finished):
+    """A label is shown for its variant; without one, or where it is not unique, the name is."""
+    cards = finished.collection()
+    assert cards.label("stage1", "gpt") == "100 % A_B & C"
+    assert cards.label("stage1", "free") == "free"
+    twice = collect([], finished.results, {"stage1": {"a": "GPT", "b": "GPT"}})
+    assert twice.label("stage1", "b") == "GPT (b)"
+    assert labels_of(finished.config)["autoencoders"] == {"vqgan": "VQGAN"}
+
+
+def test_seeds_of_a_node():
+    """All seeds down to the images; two of one stage stand together."""
+    images = {"stage": "shards", "settings": {"seed": 3}, "inputs": {}}
+    views = {"settings": {"seed": 4}, "inputs": {"data": images}}
+    books = {
+        name: {"stage": "codebook", "settings": {"seed": seed}, "inputs": {"views": views}}
+        for name, seed in (("a", 7), ("b", 8))
+    }
+    training = {"stage": "stage1", "settings": {"training": {"seed": 5}}, "inputs": {}}
+    made = {
+        "stage": "stability",
+        "settings": {"seeds": [0, 1]},
+        "inputs": {"codebooks": books, "model": training},
+    }
+    assert seeds(made) == "codebook=7,8 shards=3 stability=0,1 stage1=5 views=4"
+
+
+@pytest.mark.parametrize(
+    ("semantic", "text"),
+    [
+        ({"temperature": 0, "top_k": 5, "top_p": None}, "greedy"),
+        ({"temperature": 0.5, "top_k": None, "top_p": None}, "T 0.5"),
+        ({"temperature": 1.0, "top_k": 5, "top_p": 0.9}, "T 1, top-p 0.9"),
+    ],
+)
+def test_draws(semantic, text):
+    """Top-p wins over top-k; temperature 0 takes the likeliest."""
+    assert draws({"settings": {"semantic": semantic}, "inputs": {}}) == text
+
+
+@pytest.mark.parametrize(
+    ("counts", "bits"), [([1] * 8, 3), ([5, 0], 0), ([2, 1, 1], 1.5), ([0], 0)]
+)
+def test_entropy(counts, bits):
+    """log2 of the count where all are equal, 0 where one takes all."""
+    assert entropy_bits(counts) == bits
