@@ -19,8 +19,12 @@ class _UniqueKeys(yaml.CSafeLoader):
     """A loader that refuses a key given twice: YAML would silently keep the last one."""
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
+        seen: set[Any] = set()
         for key, _ in node.value:
+            if not isinstance(key.value, str):
+                raise yaml.constructor.ConstructorError(
+                    None, None, "a key is no plain word", key.start_mark
+                )
             if key.value in seen:
                 raise yaml.constructor.ConstructorError(
                     None, None, f"the key {key.value!r} stands here twice", key.start_mark
@@ -39,6 +43,8 @@ def read_yaml(path: Path | str) -> dict[str, Any]:
         text = Path(path).read_text(encoding="utf-8")
     except (FileNotFoundError, IsADirectoryError) as error:
         raise UserError(f"the config file {path} does not exist: check the path") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is no UTF-8 text: save it as such") from error
     try:
         value = yaml.load(text, _UniqueKeys)  # a safe loader
     except yaml.YAMLError as error:
@@ -52,12 +58,18 @@ def read_yaml(path: Path | str) -> dict[str, Any]:
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """`over` laid upon `base` as Snakemake lays config files: maps merge, all else replaces."""
+    """`over` laid upon `base` as Snakemake lays config files: maps merge, all else replaces.
+
+    To the last detail: an empty map replaces nothing, not even what is no map.
+    """
     merged = dict(base)
     for key, value in over.items():
-        old = merged.get(key)
-        both = isinstance(old, Mapping) and isinstance(value, Mapping)
-        merged[key] = merge(old, value) if both else value  # type: ignore[arg-type]
+        if isinstance(value, Mapping):
+            old = merged.get(key, {})
+            if isinstance(old, Mapping) or value:
+                merged[key] = merge(old if isinstance(old, Mapping) else {}, value)
+        else:
+            merged[key] = value
     return merged
 
 
@@ -143,7 +155,7 @@ def _sentence(error: ValidationError) -> str:
     first = min(problems, key=lambda problem: problem["type"] != "extra_forbidden")
     where = _place(first["loc"])
     if first["type"] == "extra_forbidden":
-        text = f"config: {where} is no known setting{_suggest_setting(first['loc'][-1])}"
+        text = f"config: {where} is no known setting{_suggest_setting(first['loc'])}"
     elif first["type"] == "missing":
         text = f"config: {where} is missing: set it"
     elif first["type"] == "string_pattern_mismatch" and first["loc"][-1] == "[key]":
@@ -167,10 +179,29 @@ def _place(location: tuple[Any, ...]) -> str:
     return ".".join(parts)
 
 
-def _suggest_setting(name: object) -> str:
+def _suggest_setting(location: tuple[Any, ...]) -> str:
+    """The setting that is closest to an unknown one, among those of its place."""
     schema = Config.model_json_schema()
-    known = {*schema["properties"]}
-    for definition in schema["$defs"].values():
-        known.update(definition.get("properties", {}))
-    close = difflib.get_close_matches(str(name), known, n=1)
+    places = [schema]
+    for part in location[:-1]:
+        places = [inner for place in places for inner in _below(place, part, schema["$defs"])]
+    known = {name for place in places for name in place.get("properties", {})}
+    close = difflib.get_close_matches(str(location[-1]), known, n=1)
     return f": did you mean {close[0]!r}?" if close else ": remove it"
+
+
+def _below(place: dict[str, Any], part: Any, definitions: dict[str, Any]) -> list[dict[str, Any]]:
+    """The parts of a JSON schema to which one step of an error's location may lead."""
+    properties = place.get("properties", {})
+    if part in properties:
+        found = properties[part]
+    elif "patternProperties" in place:  # a section: names of one pattern → variants
+        found = next(iter(place["patternProperties"].values()))
+    elif isinstance(place.get("additionalProperties"), dict):
+        found = place["additionalProperties"]
+    elif properties.get("kind", {}).get("const") == part:
+        found = place  # pydantic names the kind of a variant as a step of its own
+    else:
+        return []
+    choices = found.get("oneOf") or found.get("anyOf") or [found]
+    return [definitions[c["$ref"].rpartition("/")[2]] if "$ref" in c else c for c in choices]

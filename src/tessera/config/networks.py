@@ -4,7 +4,7 @@ The defaults of the trainings are those of the papers where they give one, at sm
 variant names what it changes.
 """
 
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -29,6 +29,9 @@ class CropViews(Settings):
     blur_probability: float = Field(0.5, ge=0, le=1, description="share of blurred views")
     blur_sigma: Range = Field((0.1, 2.0), description="spread of the blur, pixels")
     noise: float = Field(0.0, ge=0, le=1, description="largest spread of pixel noise")
+    padding: Literal["zeros", "border"] = Field(
+        "zeros", description="what lies outside the image: black, or its border repeated"
+    )
 
 
 class ViTShape(Settings):
@@ -41,6 +44,9 @@ class ViTShape(Settings):
     heads: int = Field(ge=1, description="attention heads")
     mlp_ratio: float = Field(4.0, gt=0, description="hidden width over width")
     registers: int = Field(0, ge=0, description="register tokens")
+    layer_scale: float | None = Field(
+        None, gt=0, description="initial scale of the branches, as in DINOv2; null: none"
+    )
 
     @model_validator(mode="after")
     def _divides(self) -> Self:
@@ -58,27 +64,31 @@ class DINOTraining(Settings):
 
     steps: int = Field(ge=1, description="updates")
     batch: int = Field(ge=1, description="images an update")
-    learning_rate: float = Field(1e-3, gt=0, description="peak; cosine afterwards")
+    learning_rate: float = Field(2e-3, gt=0, description="peak; cosine afterwards")
     final_learning_rate: float = Field(1e-5, ge=0, description="at the last update")
     warmup: int = Field(20, ge=0, description="updates of linear warm-up")
     weight_decay: float = Field(0.04, ge=0, description="decoupled, on matrices")
     clip: float = Field(3.0, gt=0, description="largest gradient norm")
-    momentum: float = Field(0.99, gt=0, lt=1, description="teacher's decay; cosine to 1")
+    momentum: float = Field(0.9, gt=0, lt=1, description="teacher's decay; cosine to 1")
     student_temperature: float = Field(0.1, gt=0, description="of the student's scores")
-    teacher_temperature: float = Field(0.05, gt=0, description="of the teacher's scores")
+    class_temperature: float = Field(
+        0.01, gt=0, description="of the teacher's scores of class tokens"
+    )
+    patch_temperature: float = Field(0.02, gt=0, description="of the teacher's scores of patches")
     hidden: int = Field(256, ge=8, description="width of the heads")
     bottleneck: int = Field(64, ge=8, description="channels compared with the prototypes")
-    prototypes: int = Field(256, ge=2, description="prototypes of each head")
+    prototypes: int = Field(128, ge=2, description="prototypes of each head")
     global_views: CropViews = Field(description="the two large views, seen by both networks")
     local_views: CropViews | None = Field(None, description="small views, seen by the student")
     locals: int = Field(0, ge=0, description="number of small views")
     student_noise: float = Field(
-        0.0, ge=0, description="largest spread of noise that only the student sees"
+        0.2, ge=0, description="largest spread of noise that only the student sees"
     )
     mask_probability: float = Field(0.5, ge=0, le=1, description="share of masked views")
     mask_share: Range = Field((0.1, 0.5), description="share of masked patches of such a view")
     class_weight: float = Field(1.0, ge=0, description="weight of DINO's loss")
-    patch_weight: float = Field(1.0, ge=0, description="weight of iBOT's loss")
+    patch_weight: float = Field(1.0, ge=0, description="weight of iBOT's loss on hidden patches")
+    visible_weight: float = Field(1.0, ge=0, description="its weight on the visible patches")
     seed: int = Field(0, ge=0, description="seed of weights, order and views")
 
     @model_validator(mode="after")

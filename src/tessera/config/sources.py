@@ -33,10 +33,11 @@ def fingerprint(path: str, watch: Watch) -> str:
     if watch == "nothing":
         return ""
     digest = hashlib.sha256()
-    for folder, _, files in sorted(os.walk(path)):
+    # Links are followed: classes are often links into a larger data set.
+    for folder, _, files in sorted(os.walk(path, followlinks=True)):
         entries = [folder] if watch == "folders" else [f"{folder}/{name}" for name in sorted(files)]
         for entry in entries:
-            state = os.stat(entry)
+            state = os.stat(entry) if os.path.exists(entry) else os.lstat(entry)  # a dead link
             size = state.st_size if watch == "files" else 0
             relative = os.path.relpath(entry, path)
             digest.update(f"{relative}\0{size}\0{state.st_mtime_ns}\n".encode())

@@ -5,7 +5,9 @@ split is cut into. Members are read in memory and never extracted, so no archive
 """
 
 import io
+import re
 import tarfile
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -17,6 +19,18 @@ from PIL import Image, UnidentifiedImageError
 from tessera.data.sources import Item, png_bytes
 from tessera.errors import UserError
 from tessera.io.files import sha256_file, whole_file
+
+_UNREADABLE = (
+    UnidentifiedImageError,
+    OSError,
+    ValueError,
+    SyntaxError,
+    Image.DecompressionBombError,
+    Image.DecompressionBombWarning,
+)
+"""What Pillow raises for files that are no image, or one of absurd size."""
+
+_MEMBER = re.compile(r"(\d{8,})\.([a-z0-9]+)")
 
 MAX_MEMBER_BYTES = 256 * 2**20
 """No image file is larger; a member that says so is damaged or hostile."""
@@ -50,11 +64,14 @@ def decode(data: bytes) -> Image.Image:
         UserError: no image, a truncated one, or one of absurd size.
     """
     try:
-        image = Image.open(io.BytesIO(data))
-        if image.width * image.height > (Image.MAX_IMAGE_PIXELS or 2**27):
-            raise ValueError(f"{image.width}x{image.height} pixels")
-        return image.convert("RGB")
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            image: Image.Image = Image.open(io.BytesIO(data))
+            if image.mode.startswith("I"):  # 16 bits, which Pillow would clip at 255
+                grey = np.clip(np.asarray(image), 0, 65_535) // 257
+                image = Image.fromarray(grey.astype(np.uint8))
+            return image.convert("RGB")
+    except _UNREADABLE as error:
         reason = str(error).split("<")[0].strip() or type(error).__name__
         raise UserError(f"it is no readable image ({reason})") from error
 
@@ -104,7 +121,7 @@ def pack(
         entry = {"file": path.name, "sha256": sha256_file(path), "count": len(good), "first": first}
         shards.append(entry)
         first += len(good)
-    if len(skipped) > max_corrupt_share * len(items):
+    if len(skipped) > max_corrupt_share * len(items) or not first:
         raise UserError(
             f"{len(skipped)} of {len(items)} images cannot be read, the first of them "
             f"{skipped[0]['name']}: {skipped[0]['reason']}; repair or remove them, or raise "
@@ -115,7 +132,10 @@ def pack(
 
 def _stored(item: Item, shorter_side: int | None) -> tuple[bytes, str]:
     """The bytes to store and their file suffix; decodes the whole image to be sure of it."""
-    data = item.read()
+    try:
+        data = item.read()
+    except OSError as error:
+        raise UserError(f"it cannot be read ({error.strerror})") from error
     image = decode(data)
     if shorter_side is not None and min(image.size) != shorter_side:
         return png_bytes(resize_shorter(image, shorter_side)), "png"
@@ -166,13 +186,14 @@ def read_shard(path: Path, count: int | None = None) -> Iterator[tuple[int, byte
     try:
         with tarfile.open(path, "r|") as archive:
             for member in archive:
-                key, _, suffix = Path(member.name).name.partition(".")
-                if not member.isfile() or member.size > MAX_MEMBER_BYTES:
+                named = _MEMBER.fullmatch(member.name)
+                if not named or not member.isfile() or member.size > MAX_MEMBER_BYTES:
                     raise UserError(f"{path} holds a member that is no image: {cure}")
                 extracted = archive.extractfile(member)
                 content = extracted.read() if extracted else b""
                 if len(content) != member.size:
                     raise tarfile.ReadError("unexpected end of data")
+                key, suffix = named.groups()
                 entry = waiting.setdefault(key, {})
                 entry["cls" if suffix == "cls" else "image"] = content
                 if len(entry) == 2:

@@ -102,27 +102,32 @@ def _folder(settings: FolderData) -> tuple[list[str], dict[str, list[Item]]]:
         folders = {"train": root / "train", "validation": validation}
     else:
         folders = {"train": root}
-    classes = sorted(entry.name for entry in folders["train"].iterdir() if entry.is_dir())
+    classes = [entry.name for entry in _classes(folders["train"])]
     if not classes:
         raise UserError(
             f"{folders['train']} has no subfolders: put the images of each class into a folder "
             "of its own"
         )
     splits = {split: list(_items(folder, classes)) for split, folder in folders.items()}
-    for split, items in splits.items():
-        if not items:
-            raise UserError(
-                f"{folders[split]} holds no images ({', '.join(sorted(SUFFIXES))}): "
-                "check `path` of this data set in the config"
-            )
+    seen = {item.label for item in splits["train"]}
+    empty = [folders["train"] / name for label, name in enumerate(classes) if label not in seen]
+    empty += [folders[split] for split, items in splits.items() if not items]
+    if empty:
+        raise UserError(
+            f"{empty[0]} holds no images ({', '.join(sorted(SUFFIXES))}): check `path` of this "
+            "data set in the config, or remove the empty folder"
+        )
     return classes, splits
+
+
+def _classes(folder: Path) -> list[Path]:
+    """The folders of the classes, in the order of their names; hidden ones are tools' own."""
+    return sorted(e for e in folder.iterdir() if e.is_dir() and not e.name.startswith("."))
 
 
 def _items(folder: Path, classes: list[str]) -> Iterator[Item]:
     known = {name: label for label, name in enumerate(classes)}
-    for entry in sorted(folder.iterdir()):
-        if not entry.is_dir():
-            continue
+    for entry in _classes(folder):
         if entry.name not in known:
             raise UserError(
                 f"{entry} is a class that the training split does not have: remove the folder, "

@@ -70,10 +70,12 @@ def read_card(path: Path | str, stage: str | None = None) -> dict[str, Any]:
         stage: the stage that must have written it; None takes any.
 
     Raises:
-        UserError: absent, of another stage, or a file of it is missing, truncated or altered.
+        UserError: absent, no card, of another stage, or a file of it is missing or altered.
     """
     path = Path(path)
     card: dict[str, Any] = read_json(path)
+    if not isinstance(card, dict) or not card.keys() >= {"stage", "node", "outputs", "digest"}:
+        raise UserError(f"{path} is no card: check the paths that you gave")
     if stage is not None and card.get("stage") != stage:
         raise UserError(
             f"{path} is the card of the stage {card.get('stage')!r}, not of {stage!r}: "

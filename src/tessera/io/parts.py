@@ -59,22 +59,24 @@ def write_part(
     """
     if len({len(array) for array in arrays.values()}) > 1:
         raise ValueError(f"arrays of one part differ in length: {_shapes(arrays)}")
-    with whole_file(path) as temporary:
-        with _Archive(temporary, mode="w", compression=zipfile.ZIP_STORED) as store:
-            group = zarr.create_group(store, attributes=dict(attributes), zarr_format=3)
-            for name, array in arrays.items():
-                row_bytes = max(1, array.dtype.itemsize * int(np.prod(array.shape[1:])))
-                rows = max(1, min(len(array), CHUNK_BYTES // row_bytes))
-                stored = group.create_array(
-                    name,
-                    shape=array.shape,
-                    dtype=array.dtype,
-                    chunks=(rows, *array.shape[1:]),
-                    compressors=None,
-                )
-                # Chunk by chunk: zarr would write them in the order in which its threads end.
-                for start in range(0, len(array), rows):
-                    stored[start : start + rows] = array[start : start + rows]
+    with (
+        whole_file(path) as temporary,
+        _Archive(temporary, mode="w", compression=zipfile.ZIP_STORED) as store,
+    ):
+        group = zarr.create_group(store, attributes=dict(attributes), zarr_format=3)
+        for name, array in arrays.items():
+            row_bytes = max(1, array.dtype.itemsize * int(np.prod(array.shape[1:])))
+            rows = max(1, min(len(array), CHUNK_BYTES // row_bytes))
+            stored = group.create_array(
+                name,
+                shape=array.shape,
+                dtype=array.dtype,
+                chunks=(rows, *array.shape[1:]),
+                compressors=None,
+            )
+            # Chunk by chunk: zarr would write them in the order in which its threads end.
+            for start in range(0, len(array), rows):
+                stored[start : start + rows] = array[start : start + rows]
 
 
 def read_part(path: Path | str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:

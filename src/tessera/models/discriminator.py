@@ -6,6 +6,7 @@ on its neighbours and several processes need no synchronised statistics.
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -44,7 +45,7 @@ class PatchDiscriminator(nn.Module):
         # All but the last halve the side once more.
         self.convs = nn.ModuleList(
             nn.Conv2d(before, after, 4, stride=2 if i < config.layers else 1, padding=1, bias=False)
-            for i, (before, after) in enumerate(zip(widths, widths[1:], strict=False), start=1)
+            for i, (before, after) in enumerate(pairwise(widths), start=1)
         )
         self.norms = nn.ModuleList(nn.GroupNorm(config.norm_groups, width) for width in widths[1:])
         self.conv_out = nn.Conv2d(widths[-1], 1, 4, padding=1)

@@ -9,10 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-import timm
 import torch
 import torch.nn.functional as F
-from timm.data import resolve_model_data_config
 from torch import Tensor, nn
 
 from tessera.errors import UserError
@@ -45,6 +43,8 @@ class Encoder(Protocol):
 class TimmEncoder(nn.Module):
     """A timm model as an encoder: patch tokens of one block, prefix tokens dropped."""
 
+    model: Any  # timm's models share no type that names blocks and forward_intermediates
+
     def __init__(self, name: str, **options: Any) -> None:
         """Builds the network without weights from anywhere.
 
@@ -56,6 +56,9 @@ class TimmEncoder(nn.Module):
             UserError: timm does not know the name, or the model gives no intermediate features.
         """
         super().__init__()
+        import timm  # here, because it takes seconds and most encoders are not timm's
+        from timm.data import resolve_model_data_config
+
         if not timm.is_model(name):
             raise UserError(
                 f"the encoder {name!r} is unknown to timm {timm.__version__}: choose a name that "

@@ -1,0 +1,135 @@
+"""Linear probes of all layers at once."""
+
+import math
+
+import pytest
+import torch
+from sklearn.linear_model import LogisticRegression
+from torch import Tensor
+
+from tessera.errors import UserError
+from tessera.train.probe import ProbeResult, fit_probes
+
+
+def blobs(spread: list[float], count: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Three classes around fixed centres in 6 dimensions, one layer for each spread."""
+    centres = torch.randn(3, 6, generator=torch.Generator().manual_seed(9))
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.randint(0, 3, (count,), generator=generator)
+    noise = torch.randn(len(spread), count, 6, generator=generator)
+    return centres[labels] + torch.tensor(spread)[:, None, None] * noise, labels
+
+
+TRAIN, LABELS = blobs([0.1, 0.8, 2.0], 300, seed=1)
+VAL, VAL_LABELS = blobs([0.1, 0.8, 2.0], 500, seed=2)
+
+
+def probe(layers: slice = slice(None), **settings: object) -> ProbeResult:
+    """The probe of some layers of the blobs."""
+    options: dict = {"classes": 3, "steps": 400, "batch": 100, "learning_rate": 0.1} | settings
+    return fit_probes(TRAIN[layers], LABELS, VAL[layers], VAL_LABELS, **options)
+
+
+def test_against_logistic_regression() -> None:
+    """Accuracy and loss of each layer agree with scikit-learn's unregularised optimum."""
+    result = probe()
+    for layer in range(3):
+        oracle = LogisticRegression(C=1e4, max_iter=2000).fit(TRAIN[layer], LABELS)
+        assert result.accuracy[layer] == pytest.approx(
+            oracle.score(VAL[layer], VAL_LABELS), abs=0.02
+        )
+    assert result.accuracy[0] == 1.0
+    assert result.accuracy[2] < 0.9
+    assert result.best_layer == 0
+
+
+def test_layers_do_not_see_each_other() -> None:
+    """Probing a layer alone gives what probing all together gives."""
+    together, alone = probe(steps=50), probe(slice(1, 2), steps=50)
+    assert together.accuracy[1] == alone.accuracy[0]
+    assert together.loss[1] == pytest.approx(alone.loss[0], rel=1e-5)
+
+
+def test_first_updates_against_formulas() -> None:
+    """Two updates equal SGD with momentum 0.9 and cosine rates, written out in float64."""
+    draw = 0.01 * torch.randn(3, 6, generator=torch.Generator().manual_seed(5))
+    weight, bias = draw.double(), torch.zeros(3, dtype=torch.float64)
+    x, target = TRAIN[1].double(), torch.nn.functional.one_hot(LABELS, 3).double()
+    speed_w, speed_b = torch.zeros_like(weight), torch.zeros_like(bias)
+    for step in range(2):  # the batch is the whole set, so its order does not matter
+        error = ((x @ weight.T + bias).softmax(1) - target) / len(x)
+        speed_w = 0.9 * speed_w + error.T @ x
+        speed_b = 0.9 * speed_b + error.sum(0)
+        rate = 0.4 * (1 + math.cos(math.pi * step / 2)) / 2
+        weight, bias = weight - rate * speed_w, bias - rate * speed_b
+    scores = VAL[1].double() @ weight.T + bias
+    loss = torch.nn.functional.cross_entropy(scores, VAL_LABELS).item()
+    result = probe(slice(1, 2), steps=2, batch=300, learning_rate=0.4, seed=5)
+    assert result.loss[0] == pytest.approx(loss, rel=1e-5)
+    assert result.accuracy[0] == (scores.argmax(1) == VAL_LABELS).double().mean().item()
+
+
+def test_no_update_leaves_chance() -> None:
+    """Initial weights are so small that the loss starts at ln K."""
+    assert probe(steps=0).loss[0] == pytest.approx(math.log(3), abs=0.05)
+
+
+def test_top5_counts_the_five_best() -> None:
+    """Each image scores its neighbours on a circle of classes by distance, so ranks are known."""
+    classes = 9
+    distance = (torch.arange(classes)[:, None] - torch.arange(classes)).abs()
+    likeness = torch.exp(-0.7 * torch.minimum(distance, classes - distance).float())
+    labels = torch.arange(classes)
+    ranks = {0: (1.0, 1.0), 1: (0.0, 1.0), 2: (0.0, 1.0), 3: (0.0, 0.0), 4: (0.0, 0.0)}
+    for offset, (top1, top5) in ranks.items():  # 2 classes at each distance: 5 within distance 2
+        result = fit_probes(
+            likeness[None],
+            labels,
+            likeness[None],
+            (labels + offset) % classes,
+            classes,
+            steps=1,  # the first gradient orders the classes by likeness
+            learning_rate=10.0,  # far above the initial weights
+        )
+        assert (result.accuracy, result.top5) == ([top1], [top5])
+
+
+def test_top5_of_few_classes_is_one() -> None:
+    """Of three classes the label is always among the five best."""
+    assert probe(steps=1).top5 == [1.0, 1.0, 1.0]
+
+
+def test_repeatable_and_global_generator_untouched() -> None:
+    """Same seed, same numbers; another seed, others; torch's own generator is left alone."""
+    before = torch.get_rng_state()
+    assert probe(steps=20) == probe(steps=20)
+    assert probe(steps=20) != probe(steps=20, seed=1)
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_batch_norm_removes_scale_and_offset() -> None:
+    """With batch normalisation an affine change of the features changes nothing to speak of."""
+    settings: dict = {"classes": 3, "steps": 200, "batch": 100, "learning_rate": 0.1}
+    plain = fit_probes(TRAIN, LABELS, VAL, VAL_LABELS, batch_norm=True, **settings)
+    moved = fit_probes(
+        50 * TRAIN + 7, LABELS, 50 * VAL + 7, VAL_LABELS, batch_norm=True, **settings
+    )
+    assert moved.loss == pytest.approx(plain.loss, rel=1e-2)
+    assert plain.accuracy[0] == 1.0
+
+
+def test_divergence_is_reported() -> None:
+    """Features whose scale makes SGD diverge are named, with a remedy."""
+    huge = 1e30 * TRAIN[:1]
+    with pytest.raises(UserError, match="diverged: lower its learning rate"):
+        fit_probes(huge, LABELS, huge, LABELS, 3, steps=20, batch=100)
+
+
+def test_bad_sets_are_refused() -> None:
+    """Shapes and labels that do not fit are the user's to mend."""
+    with pytest.raises(UserError, match="for 299 labels"):
+        fit_probes(TRAIN, LABELS[:-1], VAL, VAL_LABELS, 3, steps=1)
+    with pytest.raises(UserError, match=r"outside 0..1"):
+        fit_probes(TRAIN, LABELS, VAL, VAL_LABELS, 2, steps=1)
+    with pytest.raises(UserError, match="differ in layers or width"):
+        fit_probes(TRAIN, LABELS, VAL[:2], VAL_LABELS, 3, steps=1)
