@@ -1,5 +1,8 @@
 # What the rules share: the validated config, paths, and the one string a variant is made of.
 
+from pathlib import Path
+from shlex import quote
+
 from snakemake.exceptions import WorkflowError
 
 from tessera.config import guard
@@ -20,6 +23,10 @@ try:
     guard.fix(CONFIG_FILES)
 except UserError as error:
     raise WorkflowError(str(error)) from None
+
+# The environment of `--sdm conda` holds the dependencies; the package itself is this checkout's.
+SOURCE = quote(str(Path(workflow.basedir) / "src"))
+shell.prefix(f"export PYTHONPATH={SOURCE}:$(printenv PYTHONPATH || true); ")
 
 PATHS = Paths(CONFIG)
 RESULTS = CONFIG.results

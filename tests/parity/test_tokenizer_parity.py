@@ -13,12 +13,14 @@ import torch
 import yaml
 from torch import Tensor
 
-from tessera.models.encoders import load_vit, preprocess
+from tessera.io.published import read_state
+from tessera.io.weights import load_strictly
+from tessera.models.encoders import preprocess
 from tessera.models.vit import VisionTransformer, ViTConfig
 from tessera.models.vqgan import VQGAN, VQGANConfig
-from tessera.models.weights import load_strictly, read_state
 from tessera.quantize.assign import nearest
 from tessera.quantize.kmeans import fit_kmeans
+from tessera.stages.loading import load_vit
 
 TOLERANCE = 1e-4
 HEADS = {"A": 3, "B": 4}  # the one size that is in no file

@@ -21,7 +21,7 @@ def check(config: Config) -> None:
                 f"config: {section}.{name}.{field} names {target!r}, which is not in "
                 f"{reference.section}: add it there, or choose one of {sorted(known)}"
             )
-    for inspect in (_crops, _points, _pairs, _samplings, _batches):
+    for inspect in (_crops, _points, _pairs, _samplings, _probes, _batches):
         inspect(config)
 
 
@@ -96,6 +96,16 @@ def _samplings(config: Config) -> None:
                 f"tokens of {drawn.codebook or drawn.autoencoder!r}, stage2.{sampling.stage2} "
                 f"reads tokens of {wanted.codebook!r}: choose two of one codebook"
             )
+
+
+def _probes(config: Config) -> None:
+    for name, probe in config.probes.items():
+        for model in probe.stage1:
+            if config.stage1[model].class_conditional:
+                raise UserError(
+                    f"config: probes.{name}.stage1 names {model!r}, which is given the class, so "
+                    "that a probe would measure nothing: name unconditional models"
+                )
 
 
 def _batches(config: Config) -> None:

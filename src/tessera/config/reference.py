@@ -94,7 +94,7 @@ def _variant_classes(field: FieldInfo) -> list[type[BaseModel]]:
 
 
 def _nested(model: type[BaseModel]) -> list[tuple[str, type[BaseModel]]]:
-    found = []
+    found: list[tuple[str, type[BaseModel]]] = []
     for name, field in model.model_fields.items():
         for choice in (field.annotation, *get_args(field.annotation)):
             if isinstance(choice, type) and issubclass(choice, Settings):

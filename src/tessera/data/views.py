@@ -62,6 +62,4 @@ def as_reference(settings: Views) -> Views:
 
 def centre_views(size: int, shorter_side: int | None = None) -> Views:
     """One centre crop of `size` pixels of each image, resized first where asked for."""
-    return Views.model_construct(
-        resize=shorter_side, crop=size, random_crop=False, flip=False, count=1, seed=0
-    )
+    return Views(data="any", resize=shorter_side, crop=size, random_crop=False)

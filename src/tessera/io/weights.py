@@ -6,10 +6,10 @@ from typing import Any
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import nn
+from torch import Tensor, nn
 
 from tessera.errors import UserError
-from tessera.io.files import read_json, sha256_file, whole_file, write_json
+from tessera.io.files import read_json, whole_file, write_json
 
 WEIGHTS, CONFIG = "model.safetensors", "model.json"
 
@@ -59,29 +59,40 @@ def load_into(module: nn.Module, folder: Path | str) -> nn.Module:
     """
     path = Path(folder) / WEIGHTS
     try:
-        module.load_state_dict(load_file(path), strict=True)
-    except (FileNotFoundError, SafetensorError) as error:
+        state = load_file(path)
+    except (OSError, SafetensorError) as error:
         raise UserError(
             f"{path} is absent or damaged: delete its folder and run its stage again"
         ) from error
-    except RuntimeError as error:
-        reason = str(error).splitlines()[-1].strip()
-        raise UserError(f"{path} does not fit the model ({reason}): run its stage again") from error
+    load_strictly(module, state, path)
     return module.eval().requires_grad_(False)
 
 
-def require_digest(path: Path | str, sha256: str) -> None:
-    """Checks that a file of published weights is the one that the config names.
+def load_strictly(model: nn.Module, state: dict[str, Tensor], source: Path | str) -> None:
+    """Loads weights, all of them and nothing else.
 
     Raises:
-        UserError: absent, or of another digest.
+        UserError: a name is missing, unexpected, or has another shape; the message names them.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise UserError(f"the weights {path} do not exist: download them, or correct the path")
-    found = sha256_file(path)
-    if found != sha256:
+    wanted = {name: tuple(value.shape) for name, value in model.state_dict().items()}
+    found = {name: tuple(value.shape) for name, value in state.items()}
+    complaints = {
+        "missing": sorted(wanted.keys() - found.keys()),
+        "unexpected": sorted(found.keys() - wanted.keys()),
+        "of another shape": [
+            f"{name} {found[name]} for {wanted[name]}"
+            for name in sorted(wanted.keys() & found.keys())
+            if wanted[name] != found[name]
+        ],
+    }
+    said = [
+        f"{kind}: {', '.join(names[:6])}{f' and {len(names) - 6} more' if len(names) > 6 else ''}"
+        for kind, names in complaints.items()
+        if names
+    ]
+    if said:
         raise UserError(
-            f"the weights {path} have the SHA-256 {found}, the config says {sha256}: download "
-            "them again, or correct the config"
+            f"the weights {source} do not fit the model ({'; '.join(said)}): "
+            "name the model that they were made for"
         )
+    model.load_state_dict(state, strict=True)

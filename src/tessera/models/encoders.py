@@ -6,7 +6,6 @@ other tokens).
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Protocol
 
 import torch
@@ -14,8 +13,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tessera.errors import UserError
-from tessera.models.vit import VisionTransformer, ViTConfig
-from tessera.models.weights import load_strictly, read_state
 
 
 class Encoder(Protocol):
@@ -122,47 +119,3 @@ def preprocess(
         return x
     size = (input_size, input_size)
     return F.interpolate(x, size=size, mode="bicubic", align_corners=False, antialias=False)
-
-
-def load_timm(
-    name: str,
-    weights_path: Path | str,
-    *,
-    key: str | None = None,
-    prefix: str = "",
-    **options: Any,
-) -> TimmEncoder:
-    """A timm encoder with weights from a local file, in evaluation mode.
-
-    The classifier that many files hold beside the network is left out: its name is known to timm.
-
-    Args:
-        name: a name that `timm.create_model` knows.
-        weights_path: .safetensors, or a file of torch.save that holds tensors only.
-        key: see `read_state`.
-        prefix: see `read_state`.
-        options: passed on to `timm.create_model`.
-
-    Raises:
-        UserError: unknown name, unreadable file, or weights that do not fit.
-    """
-    encoder = TimmEncoder(name, **options)
-    heads = encoder.model.pretrained_cfg.get("classifier") or ()
-    heads = (heads,) if isinstance(heads, str) else tuple(heads)
-    state = read_state(weights_path, key, prefix)
-    state = {k: v for k, v in state.items() if not k.startswith(tuple(f"{h}." for h in heads))}
-    load_strictly(encoder.model, state, weights_path)
-    return encoder.eval().requires_grad_(False)
-
-
-def load_vit(
-    config: ViTConfig,
-    weights_path: Path | str,
-    *,
-    key: str | None = None,
-    prefix: str = "",
-) -> VisionTransformer:
-    """The own ViT with weights from a local file, in evaluation mode; see `load_timm`."""
-    encoder = VisionTransformer(config)
-    load_strictly(encoder, read_state(weights_path, key, prefix), weights_path)
-    return encoder.eval().requires_grad_(False)

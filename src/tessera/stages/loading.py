@@ -8,9 +8,11 @@ import torch
 from torch import Tensor
 
 from tessera.errors import UserError
-from tessera.io.weights import load_into, read_model_config, require_digest
+from tessera.io.files import read_json
+from tessera.io.published import read_state, require_digest
+from tessera.io.weights import load_into, load_strictly, read_model_config
 from tessera.models.classifier import Classifier, ClassifierConfig
-from tessera.models.encoders import Encoder, load_timm
+from tessera.models.encoders import Encoder, TimmEncoder
 from tessera.models.gpt import GPT, GPTConfig
 from tessera.models.maskgit import MaskGIT, MaskGITConfig
 from tessera.models.vit import VisionTransformer, ViTConfig
@@ -31,19 +33,11 @@ def load_gpt(folder: Path, device: str) -> GPT:
 
 def load_decoder(folder: Path, device: str) -> GPT | MaskGIT:
     """The decoder of a stage-2 variant, of either kind, for inference."""
-    kind = read_json_model(folder)
-    if kind == "GPT":
+    if read_json(folder / "model.json").get("model") == "GPT":
         return load_gpt(folder, device)
     model = MaskGIT(MaskGITConfig(**_config(folder, "MaskGIT")))
     load_into(model, folder)
     return model.to(device)
-
-
-def read_json_model(folder: Path) -> str:
-    """The class of the model that lies in a folder."""
-    from tessera.io.files import read_json
-
-    return str(read_json(folder / "model.json").get("model"))
 
 
 def load_vqgan(folder: Path, device: str) -> VQGAN:
@@ -96,3 +90,47 @@ def load_centroids(folder: Path, width: int, device: str) -> Tensor:
             "channels: name the encoder that the codebook was made from"
         )
     return torch.from_numpy(centroids.astype(np.float32)).to(device)
+
+
+def load_timm(
+    name: str,
+    weights_path: Path | str,
+    *,
+    key: str | None = None,
+    prefix: str = "",
+    **options: Any,
+) -> TimmEncoder:
+    """A timm encoder with weights from a local file, in evaluation mode.
+
+    The classifier that many files hold beside the network is left out: its name is known to timm.
+
+    Args:
+        name: a name that `timm.create_model` knows.
+        weights_path: .safetensors, or a file of torch.save that holds tensors only.
+        key: see `read_state`.
+        prefix: see `read_state`.
+        options: passed on to `timm.create_model`.
+
+    Raises:
+        UserError: unknown name, unreadable file, or weights that do not fit.
+    """
+    encoder = TimmEncoder(name, **options)
+    heads = encoder.model.pretrained_cfg.get("classifier") or ()
+    heads = (heads,) if isinstance(heads, str) else tuple(heads)
+    state = read_state(weights_path, key, prefix)
+    state = {k: v for k, v in state.items() if not k.startswith(tuple(f"{h}." for h in heads))}
+    load_strictly(encoder.model, state, weights_path)
+    return encoder.eval().requires_grad_(False)
+
+
+def load_vit(
+    config: ViTConfig,
+    weights_path: Path | str,
+    *,
+    key: str | None = None,
+    prefix: str = "",
+) -> VisionTransformer:
+    """The own ViT with weights from a local file, in evaluation mode; see `load_timm`."""
+    encoder = VisionTransformer(config)
+    load_strictly(encoder, read_state(weights_path, key, prefix), weights_path)
+    return encoder.eval().requires_grad_(False)

@@ -20,8 +20,8 @@ class Ema:
     @torch.no_grad()
     def update(self, model: nn.Module) -> None:
         """Takes the model's weights into the average; buffers are copied."""
-        averaged = list(self.model.parameters())
-        current = [parameter.detach() for parameter in model.parameters()]
+        averaged: list[Tensor] = list(self.model.parameters())
+        current: list[Tensor] = list(model.parameters())
         torch._foreach_lerp_(averaged, current, 1 - self.decay)
         for mine, theirs in zip(self.model.buffers(), model.buffers(), strict=True):
             mine.copy_(theirs)

@@ -45,7 +45,7 @@ def seed_update(seed: int, step: int) -> None:
     torch.manual_seed(int.from_bytes(digest[:8], "little") >> 1)
 
 
-class StoppedError(Exception):
+class StoppedError(UserError):
     """The process was asked to stop; the state up to the last update is saved."""
 
 
@@ -103,7 +103,10 @@ def fit(
                 checkpoint.save(done, task.state_dict())
             if termination.asked and done < steps:
                 tracker.close()
-                raise StoppedError(f"asked to stop: saved after update {done} of {steps}")
+                raise StoppedError(
+                    f"asked to stop: saved after update {done} of {steps}, run again to go on "
+                    "from there"
+                )
     tracker.close()
     return start
 

@@ -52,7 +52,7 @@ class GradientTask:
                 self.device.type, dtype=self.autocast, enabled=self.autocast is not None
             ):
                 terms = self.loss(self.model, step, micro)
-            (terms["loss"] / self.accumulate).backward()  # type: ignore[no-untyped-call]
+            (terms["loss"] / self.accumulate).backward()
             for name, value in terms.items():
                 part = value.detach() / self.accumulate
                 totals[name] = totals[name] + part if name in totals else part

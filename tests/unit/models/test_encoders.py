@@ -7,8 +7,9 @@ import torch
 from safetensors.torch import save_file
 
 from tessera.errors import UserError
-from tessera.models.encoders import TimmEncoder, load_timm, load_vit, preprocess
+from tessera.models.encoders import TimmEncoder, preprocess
 from tessera.models.vit import VisionTransformer, ViTConfig
+from tessera.stages.loading import load_timm, load_vit
 
 NAME = "vit_small_patch14_reg4_dinov2"
 SMALL = {"img_size": 28, "embed_dim": 24, "depth": 3, "num_heads": 6}

@@ -1,13 +1,31 @@
-"""Weights from files: read without running code, loaded strictly."""
+"""Published weights from files: nothing in them is executed."""
 
 from pathlib import Path
 from typing import Any
 
 import safetensors.torch
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from tessera.errors import UserError
+from tessera.io.files import sha256_file
+
+
+def require_digest(path: Path | str, sha256: str) -> None:
+    """Checks that a file of published weights is the one that the config names.
+
+    Raises:
+        UserError: absent, or of another digest.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"the weights {path} do not exist: download them, or correct the path")
+    found = sha256_file(path)
+    if found != sha256:
+        raise UserError(
+            f"the weights {path} have the SHA-256 {found}, the config says {sha256}: download "
+            "them again, or correct the config"
+        )
 
 
 def read_state(path: Path | str, key: str | None = None, prefix: str = "") -> dict[str, Tensor]:
@@ -51,33 +69,3 @@ def read_state(path: Path | str, key: str | None = None, prefix: str = "") -> di
             f"the names are like {sorted(map(str, state))[:3]}"
         )
     return chosen
-
-
-def load_strictly(model: nn.Module, state: dict[str, Tensor], source: Path | str) -> None:
-    """Loads weights, all of them and nothing else.
-
-    Raises:
-        UserError: a name is missing, unexpected, or has another shape; the message names them.
-    """
-    wanted = {name: tuple(value.shape) for name, value in model.state_dict().items()}
-    found = {name: tuple(value.shape) for name, value in state.items()}
-    complaints = {
-        "missing": sorted(wanted.keys() - found.keys()),
-        "unexpected": sorted(found.keys() - wanted.keys()),
-        "of another shape": [
-            f"{name} {found[name]} for {wanted[name]}"
-            for name in sorted(wanted.keys() & found.keys())
-            if wanted[name] != found[name]
-        ],
-    }
-    said = [
-        f"{kind}: {', '.join(names[:6])}{f' and {len(names) - 6} more' if len(names) > 6 else ''}"
-        for kind, names in complaints.items()
-        if names
-    ]
-    if said:
-        raise UserError(
-            f"the weights {source} do not fit the model ({'; '.join(said)}): "
-            "name the model that they were made for"
-        )
-    model.load_state_dict(state, strict=True)

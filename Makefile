@@ -1,0 +1,79 @@
+# What one does with a checkout. `make` alone lists it.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+VENV := .venv
+STAMP := $(VENV)/.installed
+# The first of these that runs and is new enough; `make env PYTHON=/path/to/python` chooses another.
+NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
+PYTHON := $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
+	$$p -c '$(NEW_ENOUGH)' >/dev/null 2>&1 && { echo $$p; break; }; done)
+RESULTS := results
+
+# All that follows, the jobs of the workflow too, runs in the environment of this checkout.
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+export VIRTUAL_ENV := $(CURDIR)/$(VENV)
+unexport PYTHONPATH PYTHONHOME
+
+.PHONY: help env lock demo test check format clean distclean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+env: $(STAMP) ## make the Python environment .venv from requirements.lock
+
+$(STAMP): requirements.lock pyproject.toml
+	@if [ -z "$(PYTHON)" ]; then \
+		echo "error: Python 3.11 or newer is needed and none was found: install it, or run" \
+			"'make $(MAKECMDGOALS) PYTHON=/path/to/python'" >&2; exit 1; fi
+	@$(PYTHON) -c '$(NEW_ENOUGH)' || { \
+		echo "error: Python 3.11 or newer is needed, $(PYTHON) is $$($(PYTHON) --version):" \
+			"give another with PYTHON=" >&2; exit 1; }
+	@echo "making $(VENV) with $(PYTHON); the first time this takes some minutes"
+	[ -x $(VENV)/bin/pip ] || $(PYTHON) -m venv $(VENV)
+	python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+lock: ## resolve the dependencies of pyproject.toml anew into requirements.lock
+	tools=$$(mktemp -d); trap 'rm -rf "$$tools"' EXIT; \
+	$(PYTHON) -m venv "$$tools"; \
+	"$$tools/bin/pip" install --quiet --disable-pip-version-check uv; \
+	"$$tools/bin/uv" pip compile pyproject.toml --extra dev --python-version 3.11 \
+		--generate-hashes --no-header -o requirements.lock
+
+# The report is made anew when a table or figure is newer: they are made after all else.
+demo: $(STAMP) ## run the default experiment: train, sample, evaluate, report
+	@snakemake
+	@for stage in tables figures; do \
+		if [ ! $(RESULTS)/report.html -nt $(RESULTS)/$$stage/card.json ]; then \
+			snakemake --report $(RESULTS)/report.html; break; \
+		fi; done
+	@tessera where
+
+test: $(STAMP) ## run all tests; a warning is an error
+	python -m pytest
+
+check: $(STAMP) ## check style, types, imports, the workflow and the stages' versions
+	ruff check
+	ruff format --check
+	mypy
+	lint-imports --no-logo
+	snakefmt --check Snakefile rules
+	snakemake --lint
+	tessera lock
+
+format: $(STAMP) ## put the code into the project's style
+	ruff check --fix
+	ruff format
+	snakefmt Snakefile rules
+
+clean: ## remove results and caches
+	rm -rf $(RESULTS) .snakemake .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+distclean: clean ## remove the Python environment as well
+	rm -rf $(VENV) src/*.egg-info

@@ -1,0 +1,86 @@
+"""What must hold between variants, and the sentence where it does not."""
+
+import pytest
+
+from tessera.errors import UserError
+
+TRAINING = "stage1.cond.training"
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"tokens.codes.views": "none"}, r"^config: tokens\.codes\.views names 'none', .*views: "),
+        (
+            {"stage1.vq.tokens": "missing"},
+            r"stage1\.vq\.tokens names 'missing', which is not in tokens: add it there, or choose "
+            r"one of \['codes', 'semantic', 'semantic_16', 'shapes'\]$",
+        ),
+        ({"evaluations.digits.samplings": ["vq", "x"]}, r"digits\.samplings names 'x'"),
+        ({"stabilities.noise.codebooks": ["k9"]}, r"noise\.codebooks names 'k9'"),
+        ({"samplings.vq.stage2": "none"}, r"samplings\.vq\.stage2 names 'none'"),
+        (
+            {"views.digits.crop": 33},
+            r"views\.digits\.crop \(33\) is larger than the image \(32\): lower it, or raise",
+        ),
+        ({"views.digits.resize": 24}, r"digits\.crop \(32\) is larger than the image \(24\)"),
+        (
+            {"codebooks.k8.clusters": 1001},
+            r"codebooks\.k8\.clusters \(1001\) is more than the points of features\.dino \(1000\)",
+        ),
+        (
+            {"samplings.cond_ar.stage1": "wide"},
+            r"samplings\.cond_ar mixes vocabularies: stage1\.wide draws tokens of 'k16', "
+            r"stage2\.ar reads tokens of 'k8': choose two of one codebook",
+        ),
+        (
+            {"samplings.cond_ar.stage1": "vq"},
+            r"samplings\.cond_ar mixes vocabularies: stage1\.vq draws tokens of 'vqgan'",
+        ),
+        (
+            {"samplings.bare": {"stage1": "cond", "count": 1}},
+            r"samplings\.bare draws semantic tokens and has no stage2 .*: set `stage2`$",
+        ),
+        (
+            {
+                "views.other": {"data": "digits", "crop": 32, "seed": 2},
+                "tokens.other": {"views": "other", "autoencoder": "vqgan"},
+                "stage2.ar.codes": "other",
+            },
+            r"stage2\.ar pairs tokens of other crops: 'semantic' has views 'digits', 'other' has "
+            r"'other': give both the same",
+        ),
+        ({"stage2.ar.semantic": "codes"}, r"stage2\.ar\.semantic names tokens of an autoencoder"),
+        ({"stage2.ar.codes": "semantic"}, r"stage2\.ar\.codes names tokens of a codebook"),
+        (
+            {"probes.linear.stage1": ["uncond", "cond"]},
+            r"probes\.linear\.stage1 names 'cond', which is given the class, .*: name uncond",
+        ),
+        (
+            {"execution.stage1": {"micro_batch": 3}},
+            r"stage1\.cond\.training\.batch \(8\) is not divisible by "
+            r"execution\.stage1\.micro_batch \(3\): change one of them",
+        ),
+        ({"execution.default.micro_batch": 3}, r"training\.batch \(8\) is not divisible"),
+    ],
+)  # fmt: skip
+def test_a_contradiction_is_one_sentence(changed, values, sentence):
+    """Said before any compute, with both sides and the cure."""
+    with pytest.raises(UserError, match=sentence) as caught:
+        changed(values)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"views.digits.resize": 48, "views.digits.crop": 40},
+        {"codebooks.k8.clusters": 1000},
+        {"execution.stage1": {"micro_batch": 4}},
+        {"data.shapes.image_size": None, "views.shapes.crop": 500},
+    ],
+    ids=["a crop of enlarged images", "as many clusters as points", "half a batch", "unknown size"],
+)
+def test_what_fits_passes(changed, values):
+    """The limits themselves are allowed, and what cannot be known is left to the stage."""
+    changed(values)

@@ -1,0 +1,183 @@
+"""The command line."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tessera import cli
+from tessera.cli import main
+from tessera.config import lock, sources
+from tessera.config.load import load
+from tessera.config.resolve import settings_text
+from tessera.config.schema import Config, stages
+
+EXAMPLE = Path(__file__).parents[1] / "workflow" / "config.yaml"
+
+
+@pytest.fixture
+def checkout(tmp_path, monkeypatch) -> Path:
+    """A folder with a config and its images; the command runs in it."""
+    (tmp_path / "config.yaml").write_text(EXAMPLE.read_text())
+    (tmp_path / "images" / "round").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    sources.fingerprint.cache_clear()
+    return tmp_path
+
+
+@pytest.fixture
+def own_lock(tmp_path, monkeypatch) -> Path:
+    """A copy of the lock, with every stage accepted."""
+    path = tmp_path / "stages.lock.json"
+    path.write_text(lock.LOCK.read_text())
+    monkeypatch.setattr(lock, "LOCK", path)
+    assert main(["lock", "--accept", "all"]) == 0
+    return path
+
+
+def test_settings_are_what_a_rule_passes_on(checkout, capsys):
+    """The canonical JSON of a variant."""
+    assert main(["settings", "stage1", "cond"]) == 0
+    expected = settings_text(load(["config.yaml"]), "stage1", "cond")
+    assert capsys.readouterr().out == expected + "\n"
+
+
+def test_settings_of_one_entry_and_of_an_export(checkout, capsys):
+    """`--each` for lists that make jobs, `--stage` for stages without variants."""
+    assert main(["settings", "evaluations", "digits", "--each", "vq"]) == 0
+    assert json.loads(capsys.readouterr().out)["stage"] == "evaluation"
+    assert main(["settings", "samplings", "vq", "--stage", "samples"]) == 0
+    assert json.loads(capsys.readouterr().out)["stage"] == "samples"
+
+
+def test_config_files_are_laid_over_config_yaml(checkout, capsys):
+    """In their order, as Snakemake does."""
+    (checkout / "a.yaml").write_text("codebooks: {k8: {clusters: 5, iterations: 3}}\n")
+    (checkout / "b.yaml").write_text("codebooks: {k8: {clusters: 6}}\n")
+    files = ["--configfile", "a.yaml", "b.yaml"]
+    assert main(["settings", "codebooks", "k8", *files]) == 0
+    settings = json.loads(capsys.readouterr().out)["settings"]
+    assert settings == {"clusters": 6, "iterations": 3, "seed": 4}
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["settings", "stage3", "cond"], "'stage3' is no section: choose one of data, encoders"),
+        (["settings", "stage1", "cnd"], "'cnd' is not in stage1: choose one of cond, shapes"),
+        (["settings", "evaluations", "digits"], "give --each with one of cond_ar, vq"),
+        (["settings", "probes", "linear", "--each", "vq"], "one of uncond, wide"),
+        (["settings", "stage1", "cond", "--each", "vq"], "--each is for evaluations and probes"),
+        (["settings", "stage1", "cond", "--stage", "stage1"], "--stage is for samples"),
+        (["check", "--configfile", "absent.yaml"], "config file absent.yaml does not exist"),
+        (["lock", "--accept", "stage9"], "'stage9' is no stage: choose of shards"),
+        (["lock", "--accept", "all", "--bump", "stage1"], "stage1 is both accepted and bumped"),
+    ],
+)
+def test_a_mistake_is_one_sentence(checkout, capsys, words, sentence):
+    """On stderr, with status 1 and without a traceback."""
+    assert main(words) == 1
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith("error: ")
+    assert sentence in printed.err
+    assert printed.err.count("\n") == 1
+
+
+def test_check_says_what_a_config_holds(checkout, capsys):
+    """Section by section."""
+    assert main(["check"]) == 0
+    out = capsys.readouterr().out.splitlines()
+    assert out[0] == "config.yaml: valid"
+    assert "  stage1: cond, uncond, wide, vq, shapes" in out
+
+
+def test_check_looks_for_the_image_folders(checkout, capsys):
+    """A missing folder is found before the workflow runs."""
+    (checkout / "images" / "round").rmdir()
+    (checkout / "images").rmdir()
+    assert main(["check"]) == 1
+    assert "the image folder images does not exist" in capsys.readouterr().err
+
+
+def test_without_a_config_the_command_says_so(tmp_path, monkeypatch, capsys):
+    """It was called in another folder."""
+    monkeypatch.chdir(tmp_path)
+    assert main(["check"]) == 1
+    assert "config.yaml is not in this folder: change to the checkout" in capsys.readouterr().err
+
+
+def test_where_names_what_is_there_and_what_is_not(checkout, capsys):
+    """For the end of a run."""
+    (checkout / "results" / "samplings" / "vq").mkdir(parents=True)
+    (checkout / "results" / "samplings" / "vq" / "grid.png").write_bytes(b"")
+    assert main(["where"]) == 0
+    out = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert "report results/report.html (not made yet)" in out
+    assert "samples vq results/samplings/vq/grid.png" in out
+
+
+def test_the_schema_is_that_of_the_config(capsys):
+    """For editors."""
+    assert main(["schema"]) == 0
+    assert json.loads(capsys.readouterr().out) == json.loads(json.dumps(Config.model_json_schema()))
+
+
+def test_lock_shows_and_records(own_lock, capsys):
+    """Nothing moved; bumped, a stage has another version; a moved one is named with status 1."""
+    assert main(["lock"]) == 0
+    assert main(["lock", "--bump", "probe"]) == 0
+    locked = json.loads(own_lock.read_text())
+    assert "probe: version " in capsys.readouterr().out
+    assert set(locked) == set(stages())
+    locked["codebook"]["fingerprint"] = "another"
+    own_lock.write_text(json.dumps(locked))
+    assert main(["lock"]) == 1
+    out = capsys.readouterr().out
+    assert "codebook: its fingerprint differs" in out
+    assert "tessera lock --accept codebook" in out
+    assert main(["lock", "--accept", "codebook"]) == 0
+    assert main(["lock"]) == 0
+
+
+def test_a_stage_runs_with_its_own_arguments(monkeypatch):
+    """All words after its name pass through, `--help` too."""
+    seen = []
+
+    class Stage:
+        @staticmethod
+        def main(argv):
+            seen.append(list(argv))
+            return 7
+
+    monkeypatch.setattr(cli.importlib, "import_module", lambda name: seen.append(name) or Stage)
+    assert main(["codebook", "--help", "--card", "x"]) == 7
+    assert seen == ["tessera.stages.codebook", ["--help", "--card", "x"]]
+
+
+def test_a_stages_mistake_is_one_sentence(checkout):
+    """The stage itself prints it."""
+    words = ["shards", "--settings", "{}", "--card", "c.json", "--train", "t", "--validation", "v"]
+    result = subprocess.run(
+        [sys.executable, "-m", "tessera.cli", *words, "--index", "i.json"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=EXAMPLE.parents[2],
+        env={"PYTHONPATH": str(EXAMPLE.parents[2] / "src"), "PATH": "/usr/bin:/bin"},
+    )
+    assert result.returncode == 1
+    assert "--settings is not the JSON of a variant" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("words", [["--help"], ["nonsense"], []])
+def test_usage_errors_are_argparses(words, capsys):
+    """Status 0 for help, 2 for what is no command; the stages are listed."""
+    with pytest.raises(SystemExit) as stopped:
+        main(words)
+    assert stopped.value.code == (0 if words == ["--help"] else 2)
+    printed = capsys.readouterr()
+    assert "usage: tessera" in printed.out + printed.err
