@@ -14,6 +14,7 @@ rule stage1:
         f"{RESULTS}/logs/stage1/{{stage1}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/stage1/{{stage1}}.tsv"
+    priority: 20
     conda:
         "../envs/tessera.yaml"
     threads: execute("stage1").threads

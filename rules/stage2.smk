@@ -18,6 +18,7 @@ rule stage2:
         f"{RESULTS}/logs/stage2/{{stage2}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/stage2/{{stage2}}.tsv"
+    priority: 20
     conda:
         "../envs/tessera.yaml"
     threads: execute("stage2").threads

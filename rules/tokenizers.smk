@@ -11,6 +11,8 @@ rule encoder:
         f"{RESULTS}/logs/encoder/{{encoder}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/encoder/{{encoder}}.tsv"
+    # The longest chain of the experiment begins here: it must not wait for the short ones.
+    priority: 30
     conda:
         "../envs/tessera.yaml"
     threads: execute("encoder").threads
@@ -89,7 +91,7 @@ rule codebook:
 
 rule autoencoder:
     input:
-        shards=lambda w: PATHS.card("data", variant("autoencoders", w.autoencoder).data),
+        shards=lambda w: PATHS.card("data", view_data("autoencoders", w.autoencoder)),
     output:
         card=f"{RESULTS}/autoencoders/{{autoencoder}}/card.json",
         model=trained_model("autoencoders", "autoencoder"),
@@ -97,6 +99,8 @@ rule autoencoder:
         f"{RESULTS}/logs/autoencoder/{{autoencoder}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/autoencoder/{{autoencoder}}.tsv"
+    # The longest chain of the experiment begins here: it must not wait for the short ones.
+    priority: 40
     conda:
         "../envs/tessera.yaml"
     threads: execute("autoencoder").threads

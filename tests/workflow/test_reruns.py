@@ -204,7 +204,7 @@ ROWS: dict[str, tuple[Edit, set[str]]] = {
     "the number of clusters": (put("codebooks.k16.clusters", 15), below("codebook/k16")),
     "the seed of the crops": (
         put("views.digits.seed", 2),
-        below("features/dino", "tokens/codes", "stability/noise", *EVALUATIONS[:2]),
+        below("features/dino", "autoencoder/vqgan", "stability/noise", *EVALUATIONS[:2]),
     ),
     "the layer of the features": (
         put("features.dino.layer", 2),

@@ -48,6 +48,23 @@ def _crops(config: Config) -> None:
                 "lower it, or raise `resize`"
             )
 
+    for name, autoencoder in config.autoencoders.items():
+        crop, side = config.views[autoencoder.views].crop, autoencoder.model.resolution
+        if crop != side:
+            raise UserError(
+                f"config: autoencoders.{name}.model.resolution ({side}) is not the crop of "
+                f"views.{autoencoder.views} ({crop}): make them equal"
+            )
+    for name, tokens in config.tokens.items():
+        if tokens.autoencoder is not None:
+            crop = config.views[tokens.views].crop
+            side = config.autoencoders[tokens.autoencoder].model.resolution
+            if crop != side:
+                raise UserError(
+                    f"config: tokens.{name} gives crops of {crop} pixels to "
+                    f"autoencoders.{tokens.autoencoder}, which reads {side}: use views of {side}"
+                )
+
 
 def _points(config: Config) -> None:
     for name, codebook in config.codebooks.items():

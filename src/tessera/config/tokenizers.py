@@ -63,10 +63,10 @@ class Codebook(Variant):
 
 
 class TrainedAutoencoder(Variant):
-    """A VQGAN trained here."""
+    """A VQGAN trained here, on the views that its codes will be made from."""
 
     kind: Literal["trained"]
-    data: Annotated[Name, Reference("data")]
+    views: Annotated[Name, Reference("views")]
     model: VQGANShape
     discriminator: DiscriminatorShape = DiscriminatorShape()
     training: VQGANTraining

@@ -46,6 +46,11 @@ class TransformerShape(Settings):
     heads: int = Field(ge=1, description="attention heads")
     ffn: int | None = Field(None, ge=8, description="hidden width; null: 4 x width")
     dropout: float = Field(0.1, ge=0, lt=1, description="dropout on the residual branches")
+    position_scale: float = Field(
+        1.0,
+        gt=0,
+        description="initial spread of the positions, in units of width^-1/2 (the original's)",
+    )
 
     @model_validator(mode="after")
     def _heads_divide(self) -> Self:

@@ -27,13 +27,20 @@ def write_adm(
         images: the set in pieces, uint8 [n, H, W, 3].
         shape: (N, H, W, 3).
         labels: int64 [N], or None.
+
+    Raises:
+        ValueError: there are not N images.
     """
     with whole_file(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         with archive.open(zipfile.ZipInfo("arr_0.npy"), "w", force_zip64=True) as stream:
             header = {"descr": "|u1", "fortran_order": False, "shape": tuple(shape)}
             np.lib.format.write_array_header_1_0(stream, header)
+            left = shape[0]
             for piece in images:
+                left -= len(piece)
                 stream.write(np.ascontiguousarray(piece, dtype=np.uint8).tobytes())
+            if left:
+                raise ValueError(f"{shape[0]} images were announced, {shape[0] - left} came")
         if labels is not None:
             with archive.open(zipfile.ZipInfo("arr_1.npy"), "w") as stream:
                 np.lib.format.write_array(stream, labels.astype(np.int64), allow_pickle=False)

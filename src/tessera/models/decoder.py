@@ -52,12 +52,18 @@ class Decoder(nn.Module, Generic[Config]):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw tables and output layer from N(0, 1/width); padding rows are zero."""
+        """Draw tables and output layer from N(0, 1/width); padding rows are zero.
+
+        The position tables are then enlarged by `position_scale`.
+        """
         for module in self.children():
             if isinstance(module, nn.Embedding | nn.Linear):
                 nn.init.normal_(module.weight, std=self.config.width**-0.5)
             if isinstance(module, nn.Embedding):
                 nn.init.zeros_(module.weight.detach()[PAD])
+        for name, parameter in self.named_parameters():
+            if name in ("positions.weight", "prefix_positions.weight"):
+                parameter.detach().mul_(self.config.position_scale)
 
     def check(self, batch: int, labels: Tensor | None, prefix: Tensor | None) -> None:
         """Raise UserError unless labels and prefix are there exactly where the model has them."""

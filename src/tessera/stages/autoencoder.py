@@ -8,13 +8,13 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from tessera.config.data import Views
 from tessera.config.tokenizers import TrainedAutoencoder
 from tessera.data.images import ShardIndex
-from tessera.data.views import centre_views
 from tessera.models.discriminator import DiscriminatorConfig, PatchDiscriminator
 from tessera.models.vqgan import VQGAN, VQGANConfig
 from tessera.quantize.kmeans import usage_entropy
-from tessera.stages.job import Job, add_training, parser, run
+from tessera.stages.job import Job, add_training, parse_settings, parser, run
 from tessera.stages.training import train
 from tessera.train.vqgan import VQGANSettings, VQGANTask
 
@@ -26,10 +26,9 @@ def work(job: Job) -> None:
     arguments = job.arguments
     settings = job.settings(TrainedAutoencoder)
     job.input("shards", arguments.shards, "shards")
-    side = settings.model.resolution
+    views = parse_settings(Views, job.node["inputs"]["views"])
     index = ShardIndex(arguments.shards.parent / "index.json")
-    views = centre_views(side, side)
-    images = torch.from_numpy(index.load("train", views).pixels[:, 0])
+    images = torch.from_numpy(index.load("train", views).pixels).flatten(0, 1)  # [N*views, 3, H, W]
     held_out = torch.from_numpy(index.load("validation", views).pixels[:, 0])
     training = settings.training
     torch.manual_seed(training.seed)

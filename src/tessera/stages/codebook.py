@@ -6,6 +6,7 @@ Writes `centroids.npy`, float32 [K, width], the form in which DiGIT publishes it
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,6 +16,9 @@ from tessera.io.files import whole_file
 from tessera.io.parts import open_parts
 from tessera.quantize.kmeans import fit_kmeans
 from tessera.stages.job import Job, log, parser, part_file, run
+
+if TYPE_CHECKING:
+    import dask.array as da
 
 STAGE = "codebook"
 TINY = 39
@@ -37,7 +41,7 @@ def work(job: Job) -> None:
     log.info(
         "%d points of %d channels, %.0f MB in float32", count, width, count * width * 4 / 2**20
     )
-    points = lazy.astype(np.float32).compute()
+    points = in_order(lazy, arrays["place"].compute())
     fitted = fit_kmeans(points, settings.clusters, settings.iterations, settings.seed)
     for iteration, value in enumerate(fitted.objective):
         log.info("iteration %d of %d  objective %.6g", iteration + 1, settings.iterations, value)
@@ -62,6 +66,37 @@ def work(job: Job) -> None:
     with whole_file(file) as temporary, temporary.open("wb") as stream:
         np.save(stream, fitted.centroids, allow_pickle=False)
     job.finish(arguments.card, [file], results)
+
+
+def in_order(features: "da.Array", places: np.ndarray) -> np.ndarray:
+    """The points by image, view and token, however the work was cut into parts and batches.
+
+    K-Means begins from some of the points, drawn by their rows.
+
+    Args:
+        features: [N, width], lazy.
+        places: int64 [N], where each point comes from.
+
+    Returns:
+        float32 [N, width].
+
+    Raises:
+        UserError: a place comes twice, so a part was given twice.
+    """
+    order = np.argsort(places)
+    if (np.diff(places[order]) == 0).any():
+        raise UserError(
+            "the parts of the features hold some points twice: give each part of one split once"
+        )
+    rows = np.empty_like(order)
+    rows[order] = np.arange(len(order))
+    points = np.empty(features.shape, np.float32)
+    start = 0
+    for block in features.blocks.ravel():  # a block at a time: two copies need not fit in memory
+        read = block.compute()
+        points[rows[start : start + len(read)]] = read
+        start += len(read)
+    return points
 
 
 def main(argv: Sequence[str] | None = None) -> int:

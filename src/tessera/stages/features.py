@@ -56,6 +56,7 @@ def work(job: Job) -> None:
     length = grid[0] * grid[1]
     share = min(float(length), settings.points / (images * copies))
     kept = [np.zeros((0, featurizer.width), np.float32)]
+    places = [np.zeros(0, np.int64)]
     seen = 0
     for batch in index.stream("train", views, arguments.batch, arguments.part, arguments.parts):
         seen += len(batch.numbers)
@@ -69,11 +70,15 @@ def work(job: Job) -> None:
                 pixels = torch.from_numpy(batch.pixels[rows, view]).float() / 255
                 features = featurizer(pixels).cpu().numpy()  # [rows, T, width]
                 kept += [features[i, chosen[row]] for i, row in enumerate(rows)]
+                first = (batch.numbers[rows] * copies + view) * length
+                places += [first[i] + chosen[row] for i, row in enumerate(rows)]
         log.info("%d images", seen)
     width = featurizer.width
     points = np.concatenate(kept)
     part = part_file(arguments.card)
-    write_part(part, {"features": points.astype(settings.dtype)}, {"width": width})
+    # Where each point comes from: batches and parts cut the set into other orders.
+    arrays = {"features": points.astype(settings.dtype), "place": np.concatenate(places)}
+    write_part(part, arrays, {"width": width})
     results = {"points": len(points), "width": width, "images": seen, "grid": list(grid)}
     job.finish(arguments.card, [part], results)
 

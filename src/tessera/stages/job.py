@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, TypeAdapter
 
-from tessera.config.canonical import sha256_json
+from tessera.config.canonical import canonical_json, sha256_json
 from tessera.config.guard import check as check_config
 from tessera.config.lock import stage_versions
 from tessera.errors import UserError
@@ -48,10 +48,27 @@ class Job:
         return parse_settings(model, self.node)
 
     def input(self, name: str, path: Path | str, stage: str | None = None) -> dict[str, Any]:
-        """Reads and checks an input's card, and records its digest under `name`."""
+        """Reads and checks an input's card, and records its digest under `name`.
+
+        Raises:
+            UserError: it is damaged, of another stage, or of a variant that the settings do not
+                name, such as tokens of other crops.
+        """
         card = read_card(path, stage)
+        if not self._names(card["node"]):
+            raise UserError(
+                f"{path} was made with other settings than those that {self.stage} is given: "
+                "name the card of the right variant, or run its stage again"
+            )
         self._digests[name] = card["digest"]
         return card
+
+    def _names(self, node: dict[str, Any]) -> bool:
+        """Whether a node is part of this job's."""
+        # No variant names the export of a sample set: there the sampling counts.
+        wanted = [*node["inputs"].values()] if node["stage"] == "samples" else [node]
+        whole = canonical_json(self.node)  # of which the text of each part is a part
+        return all(canonical_json(part) in whole for part in wanted)
 
     def inputs(self, name: str, paths: Sequence[Path], stage: str) -> list[dict[str, Any]]:
         """Reads and checks the cards of all parts of an input."""

@@ -35,6 +35,7 @@ def work(job: Job) -> None:
         heads=shape.heads,
         ffn=shape.ffn or 4 * shape.width,
         dropout=shape.dropout,
+        position_scale=shape.position_scale,
         norm=settings.norm,
         max_positions=tokens.length + 1,
     )

@@ -42,6 +42,7 @@ def work(job: Job) -> None:
         "heads": shape.heads,
         "ffn": shape.ffn or 4 * shape.width,
         "dropout": shape.dropout,
+        "position_scale": shape.position_scale,
         "norm": "pre",
         "max_positions": max(codes.length + 1, semantic.length),
     }

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from tessera.config.training import Training
+from tessera.errors import UserError
 from tessera.io.files import whole_file
 from tessera.io.weights import save_model
 from tessera.stages.job import Job, log
@@ -101,6 +102,7 @@ def train(
         on_log=on_log,
     )
     model = trained().eval()
+    _require_finite(model, steps)
     outputs = save_model(arguments.card.parent, model, config, **facts)
     lines = arguments.card.parent / "metrics.jsonl"
     with whole_file(lines) as temporary:
@@ -124,4 +126,15 @@ def train(
         run={"resumed_at": started},
     )
     Checkpoint(folder).remove()
-    log.info("validation: %s", ", ".join(f"{k} {v:.4g}" for k, v in validation.items()))
+    if validation:
+        log.info("validation: %s", ", ".join(f"{k} {v:.4g}" for k, v in validation.items()))
+
+
+def _require_finite(model: nn.Module, steps: int) -> None:
+    # The loop sees the loss before each update; only this sees what the last one left.
+    for name, tensor in model.state_dict().items():
+        if not tensor.isfinite().all():
+            raise UserError(
+                f"the weight {name} is no longer finite after update {steps}: lower the learning "
+                "rate, lengthen the warm-up or clip the gradients more tightly"
+            )

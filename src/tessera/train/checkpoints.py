@@ -4,7 +4,6 @@ One file, replaced as a whole: what is read is always a complete state of some u
 """
 
 import shutil
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -43,14 +42,17 @@ class Checkpoint:
         """The number of updates done and the state, or None where nothing was saved.
 
         Raises:
-            UserError: the file is damaged.
+            UserError: the file is damaged, or holds anything but tensors and plain values, which
+                is not run.
         """
         if not self.file.exists():
             return None
         try:
             saved = torch.load(self.file, map_location="cpu", weights_only=True)
-            return saved["step"], saved["state"]
-        except (RuntimeError, KeyError, EOFError, zipfile.BadZipFile, OSError) as error:
+            if not isinstance(saved, dict):
+                raise TypeError(f"a {type(saved).__name__} and no state")
+            return int(saved["step"]), dict(saved["state"])
+        except Exception as error:  # reading half a file, or another one, raises almost anything
             raise UserError(
                 f"the checkpoint {self.file} is damaged: delete its folder and run again; "
                 "the training starts over"

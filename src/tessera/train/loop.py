@@ -77,7 +77,7 @@ def fit(
         The update that the run started from: 0, or that of the checkpoint.
 
     Raises:
-        UserError: the loss is no longer a number, the disk is full, or the checkpoint is damaged.
+        UserError: a metric is no longer a number, the disk is full, or the checkpoint is damaged.
         StoppedError: a SIGTERM arrived; the state is saved.
     """
     checkpoint = Checkpoint(folder)
@@ -85,7 +85,7 @@ def fit(
     start = 0
     if saved is not None:
         start, state = saved
-        task.load_state_dict(state)
+        _put_back(task, state, checkpoint.file)
         log.info("going on from update %d of %d", start, steps)
     tracker = Tracker(folder / "metrics.jsonl", steps, tensorboard, done=start)
     with _Termination() as termination:
@@ -98,7 +98,9 @@ def fit(
                 values = {name: float(value) for name, value in metrics.items()}
                 _require_numbers(values, done)
                 if done == 1 or done % log_every == 0 or done == steps:
-                    tracker.write(done, values | (on_log(done) if on_log else {}))
+                    values |= on_log(done) if on_log else {}
+                    _require_numbers(values, done)  # the update itself may have broken the weights
+                    tracker.write(done, values)
             if save:
                 checkpoint.save(done, task.state_dict())
             if termination.asked and done < steps:
@@ -109,6 +111,17 @@ def fit(
                 )
     tracker.close()
     return start
+
+
+def _put_back(task: Task, state: dict[str, Any], file: Path) -> None:
+    try:
+        task.load_state_dict(state)
+    except (RuntimeError, KeyError, ValueError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[-1].strip()
+        raise UserError(
+            f"the checkpoint {file} does not fit this training ({reason}): delete its folder and "
+            "run again; the training starts over"
+        ) from error
 
 
 def _require_numbers(metrics: dict[str, float], step: int) -> None:

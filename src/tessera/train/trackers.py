@@ -7,6 +7,8 @@ from pathlib import Path
 
 from torch.utils.tensorboard.writer import SummaryWriter
 
+from tessera.io.files import write_text
+
 log = logging.getLogger(__name__)
 
 
@@ -27,9 +29,8 @@ class Tracker:
         self, lines: Path, steps: int, tensorboard: Path | None = None, done: int = 0
     ) -> None:
         self.lines, self.steps, self.done = lines, steps, done
-        lines.parent.mkdir(parents=True, exist_ok=True)
         kept = [line for line in _read(lines) if json.loads(line)["step"] <= done] if done else []
-        lines.write_text("".join(line + "\n" for line in kept))
+        write_text(lines, "".join(line + "\n" for line in kept))  # whole: a kill here loses none
         self._events = None
         if tensorboard is not None:
             if not done:
@@ -57,5 +58,7 @@ class Tracker:
 
 
 def _read(lines: Path) -> list[str]:
+    if not lines.exists():
+        return []
     # A killed process may leave a last line without its end; the update it tells of runs again.
     return [line for line in lines.read_text().splitlines() if line.endswith("}")]

@@ -50,6 +50,10 @@ TRAINING = "stage1.cond.training"
             r"stage2\.ar pairs tokens of other crops: 'semantic' has views 'digits', 'other' has "
             r"'other': give both the same",
         ),
+        (
+            {"autoencoders.vqgan.model.resolution": 40},
+            r"vqgan\.model\.resolution \(40\) is not the crop of views\.digits \(32\)",
+        ),
         ({"stage2.ar.semantic": "codes"}, r"stage2\.ar\.semantic names tokens of an autoencoder"),
         ({"stage2.ar.codes": "semantic"}, r"stage2\.ar\.codes names tokens of a codebook"),
         (
@@ -74,10 +78,19 @@ def test_a_contradiction_is_one_sentence(changed, values, sentence):
 @pytest.mark.parametrize(
     "values",
     [
-        {"views.digits.resize": 48, "views.digits.crop": 40},
+        {
+            "views.digits.resize": 48,
+            "views.digits.crop": 40,
+            "autoencoders.vqgan.model.resolution": 40,
+            "autoencoders.shapes.model": {"resolution": 32},
+        },
         {"codebooks.k8.clusters": 1000},
         {"execution.stage1": {"micro_batch": 4}},
-        {"data.shapes.image_size": None, "views.shapes.crop": 500},
+        {
+            "data.shapes.image_size": None,
+            "views.shapes.crop": 504,
+            "autoencoders.shapes.model": {"resolution": 504},
+        },
     ],
     ids=["a crop of enlarged images", "as many clusters as points", "half a batch", "unknown size"],
 )

@@ -1,6 +1,7 @@
 """Sample sets and pictures on disk."""
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from tessera.io.images import read_adm, write_adm, write_png
@@ -26,6 +27,45 @@ def test_a_set_without_labels(tmp_path):
     read, labels = read_adm(tmp_path / "set.npz")
     assert np.array_equal(read, images)
     assert labels is None
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7])
+def test_the_bytes_depend_on_the_images_alone(tmp_path, monkeypatch, size):
+    """Not on the time, nor on the pieces in which they come: equal sets have equal digests."""
+    images = np.random.default_rng(1).integers(0, 256, (7, 4, 4, 3), dtype=np.uint8)
+    labels = np.arange(7)
+    write_adm(tmp_path / "a.npz", [images], images.shape, labels)
+    monkeypatch.setattr("time.time", lambda: 2e9)
+    pieces = [images[i : i + size] for i in range(0, 7, size)]
+    write_adm(tmp_path / "b.npz", pieces, images.shape, labels)
+    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
+
+
+def test_pieces_in_another_memory_layout(tmp_path):
+    """A transposed view is written as it reads, not as it lies in memory."""
+    images = np.random.default_rng(2).integers(0, 256, (3, 3, 4, 5), dtype=np.uint8)
+    turned = images.transpose(0, 2, 3, 1)  # [N, 3, H, W] → [N, H, W, 3]
+    write_adm(tmp_path / "set.npz", [turned], turned.shape)
+    assert np.array_equal(read_adm(tmp_path / "set.npz")[0], turned)
+
+
+def test_a_set_that_breaks_off_leaves_nothing(tmp_path):
+    """As when sampling's parts are damaged half-way."""
+
+    def pieces():
+        yield np.zeros((1, 4, 4, 3), np.uint8)
+        raise ConnectionError
+
+    with pytest.raises(ConnectionError):
+        write_adm(tmp_path / "set.npz", pieces(), (2, 4, 4, 3))
+    assert not list(tmp_path.iterdir())
+
+
+def test_fewer_images_than_announced(tmp_path):
+    """The header would promise images that are not there."""
+    with pytest.raises(ValueError, match="2 images were announced, 1 came"):
+        write_adm(tmp_path / "set.npz", [np.zeros((1, 4, 4, 3), np.uint8)], (2, 4, 4, 3))
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_picture_comes_back(tmp_path):

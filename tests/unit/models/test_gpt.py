@@ -197,3 +197,11 @@ def test_prefill_refuses_a_missing_label() -> None:
 def test_number_of_special_symbols() -> None:
     """The published vocabulary has five symbols before the codes."""
     assert NUM_SPECIALS == 5
+
+
+def test_position_scale_enlarges_the_position_tables_alone() -> None:
+    """The same draws, the tables of positions three times as large."""
+    plain, large = build("prefix", "pre"), build("prefix", "pre", position_scale=3.0)
+    for (name, one), two in zip(plain.named_parameters(), large.parameters(), strict=True):
+        factor = 3.0 if "positions" in name else 1.0
+        torch.testing.assert_close(two, factor * one)

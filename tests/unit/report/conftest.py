@@ -34,7 +34,7 @@ RAW = {
         "vqgan": {
             "label": "VQGAN",
             "kind": "trained",
-            "data": "digits",
+            "views": "digits",
             "model": {
                 "resolution": 32,
                 "channels": 32,
