@@ -18,7 +18,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 unexport PYTHONPATH PYTHONHOME
 
-.PHONY: help env lock demo test check format clean distclean
+.PHONY: help env lock docs demo test check format clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ lock: ## resolve the dependencies of pyproject.toml anew into requirements.lock
 	"$$tools/bin/pip" install --quiet --disable-pip-version-check uv; \
 	"$$tools/bin/uv" pip compile pyproject.toml --extra dev --python-version 3.11 \
 		--generate-hashes --no-header -o requirements.lock
+
+docs: $(STAMP) ## write docs/settings.md from the schema
+	python -m tessera.config.reference > docs/settings.md
 
 # The report is made anew when a table or figure is newer: they are made after all else.
 demo: $(STAMP) ## run the default experiment: train, sample, evaluate, report

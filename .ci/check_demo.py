@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
+
 from tessera.io.images import read_adm
 from tessera.metrics.independent import IndependentJudge
 

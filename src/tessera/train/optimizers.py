@@ -14,8 +14,9 @@ def adamw(
 ) -> torch.optim.AdamW:
     """AdamW over one group that holds biases, norms and embeddings too.
 
-    fairseq adds eps to the uncorrected root of the second moment, torch to the corrected one; the
-    two differ by less than 3e-5 of a weight over the first updates and not at all later on.
+    fairseq adds eps to the uncorrected root of the second moment, torch to the corrected one: a
+    larger eps in the first updates. Over the eight updates of the reference trace single weights
+    part by up to 1.3e-4, and less and less afterwards.
     The learning rate is set before each update by the loop.
     """
     parameters = list(parameters)
