@@ -83,11 +83,30 @@ def load_tokens(parts: Sequence[Path]) -> TokenSet:
     )
 
 
-def draw_batch(images: int, views: int, batch: int, seed: int, step: int) -> tuple[Tensor, Tensor]:
+def draw_batch(
+    images: int,
+    views: int,
+    batch: int,
+    seed: int,
+    step: int,
+    micro_batch: int = 0,
+    micro: int = 0,
+) -> tuple[Tensor, Tensor]:
     """The images of an update and the view of each: functions of the seed and the update alone.
 
+    Args:
+        images: images of the set.
+        views: views of each.
+        batch: images an update.
+        seed: seed of the order and of the views.
+        step: the update, from 0.
+        micro_batch: images at once, a divisor of `batch`; 0 takes the whole batch.
+        micro: which micro-batch of the update, from 0.
+
     Returns:
-        Long [batch], twice: image indices (each once an epoch), view indices (uniform draws).
+        Long [micro_batch], twice: image indices (each once an epoch), view indices (uniform draws).
     """
     drawn = np.random.Generator(np.random.Philox(key=[seed, step])).integers(views, size=batch)
-    return batch_indices(images, batch, seed, step), torch.from_numpy(drawn)
+    chosen = batch_indices(images, batch, seed, step)
+    size = micro_batch or batch
+    return chosen.split(size)[micro], torch.from_numpy(drawn).split(size)[micro]

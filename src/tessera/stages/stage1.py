@@ -52,11 +52,14 @@ def work(job: Job) -> None:
 
     def loss(network: nn.Module, step: int, micro: int) -> dict[str, Tensor]:
         images, views = draw_batch(
-            len(tokens), tokens.codes.shape[1], training.batch, training.seed, step
+            len(tokens),
+            tokens.codes.shape[1],
+            training.batch,
+            training.seed,
+            step,
+            arguments.micro_batch,
+            micro,
         )
-        if arguments.micro_batch:
-            images = images.split(arguments.micro_batch)[micro]
-            views = views.split(arguments.micro_batch)[micro]
         codes = tokens.codes[images, views].long()
         return {"loss": network(codes, labels_of(images, tokens), None, settings.label_smoothing)}
 

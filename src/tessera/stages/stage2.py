@@ -57,11 +57,14 @@ def work(job: Job) -> None:
 
     def loss(network: nn.Module, step: int, micro: int) -> dict[str, Tensor]:
         images, views = draw_batch(
-            len(codes), codes.codes.shape[1], training.batch, training.seed, step
+            len(codes),
+            codes.codes.shape[1],
+            training.batch,
+            training.seed,
+            step,
+            arguments.micro_batch,
+            micro,
         )
-        if arguments.micro_batch:
-            images = images.split(arguments.micro_batch)[micro]
-            views = views.split(arguments.micro_batch)[micro]
         target = codes.codes[images, views].long()
         prefix = semantic.codes[images, views].long()
         return {"loss": network(target, None, prefix, settings.label_smoothing)}

@@ -104,3 +104,12 @@ def test_a_batch_depends_on_seed_and_update_alone():
         for expected, found in zip(first[step], draw_batch(9, 3, 4, 5, step), strict=True):
             assert torch.equal(expected, found)
             assert found.dtype == torch.int64
+
+
+def test_micro_batches_make_up_the_batch():
+    """Images and views of an update do not depend on how it is cut."""
+    whole = draw_batch(50, 3, 12, 7, 4)
+    pieces = [draw_batch(50, 3, 12, 7, 4, micro_batch=4, micro=micro) for micro in range(3)]
+    for position in (0, 1):
+        cut = torch.cat([piece[position] for piece in pieces])
+        assert torch.equal(cut, whole[position])
