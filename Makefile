@@ -53,7 +53,8 @@ demo: $(STAMP) ## run the default experiment: train, sample, evaluate, report
 	@snakemake
 	@for stage in tables figures; do \
 		if [ ! $(RESULTS)/report.html -nt $(RESULTS)/$$stage/card.json ]; then \
-			snakemake --report $(RESULTS)/report.html; break; \
+			snakemake --report $(RESULTS)/.report.html && mv $(RESULTS)/.report.html \
+				$(RESULTS)/report.html; break; \
 		fi; done
 	@tessera where
 

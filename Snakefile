@@ -26,4 +26,7 @@ rule all:
     default_target: True
     input:
         result_cards(),
-        paper_files(),
+        expand(rules.samples.output.samples, sampling=CONFIG.samplings),
+        expand(rules.samples.output.grid, sampling=CONFIG.samplings),
+        rules.tables.output,
+        rules.figures.output,

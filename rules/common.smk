@@ -1,9 +1,12 @@
 # What the rules share: the validated config, paths, and the one string a variant is made of.
 
+import os
+import sys
 from pathlib import Path
 from shlex import quote
 
 from snakemake.exceptions import WorkflowError
+from snakemake.settings.types import DeploymentMethod
 
 from tessera.config import guard
 from tessera.config.load import validate
@@ -26,7 +29,15 @@ except UserError as error:
 
 # The environment of `--sdm conda` holds the dependencies; the package itself is this checkout's.
 SOURCE = quote(str(Path(workflow.basedir) / "src"))
-shell.prefix(f"export PYTHONPATH={SOURCE}:$(printenv PYTHONPATH || true); ")
+PREFIX = f"export PYTHONPATH={SOURCE}:$(printenv PYTHONPATH || true); "
+# Without it the jobs run in Snakemake's own environment, also where that was not activated.
+ENVIRONMENT = str(Path(sys.executable).parent)
+if (
+    DeploymentMethod.CONDA not in workflow.deployment_settings.deployment_method
+    and ENVIRONMENT not in os.environ.get("PATH", "").split(os.pathsep)
+):
+    PREFIX += f"export PATH={quote(ENVIRONMENT)}:$PATH; "
+shell.prefix(PREFIX)
 
 PATHS = Paths(CONFIG)
 RESULTS = CONFIG.results
@@ -88,6 +99,13 @@ def view_data(section, name):
     return CONFIG.views[variant(section, name).views].data
 
 
+def encoder_weights(name):
+    """The weights of an encoder, trained here or published."""
+    encoder = CONFIG.encoders[name]
+    trained = encoder.kind == "trained"
+    return weights_of("encoders", name) if trained else encoder.weights
+
+
 def encoder_files(name):
     """What an encoder is read from: the card of its training, or the file of its weights."""
     encoder = CONFIG.encoders[name]
@@ -105,6 +123,36 @@ def extractor_files(name):
 def codebook_files(name):
     encoder = CONFIG.features[CONFIG.codebooks[name].features].encoder
     return [PATHS.card("codebooks", name), encoder_files(encoder)]
+
+
+def codebook_arrays(name):
+    """The centroids of a codebook and the weights of its encoder."""
+    encoder = CONFIG.features[CONFIG.codebooks[name].features].encoder
+    return [
+        f"{PATHS.folder('codebooks', name)}/centroids.npy",
+        encoder_weights(encoder),
+    ]
+
+
+def tokenizer_arrays(wildcards):
+    tokens = CONFIG.tokens[wildcards.tokens]
+    if tokens.codebook is not None:
+        return codebook_arrays(tokens.codebook)
+    return [weights_of("autoencoders", tokens.autoencoder)]
+
+
+def sampling_arrays(wildcards):
+    return [
+        card.replace("card.json", "model.safetensors")
+        for card in sampling_inputs(wildcards)
+    ]
+
+
+def stability_arrays(wildcards):
+    stability = CONFIG.stabilities[wildcards.stability]
+    files = [file for name in stability.codebooks for file in codebook_arrays(name)]
+    files += [weights_of("autoencoders", name) for name in stability.autoencoders]
+    return list(dict.fromkeys(files))
 
 
 def tokenizer_files(wildcards):
@@ -145,6 +193,11 @@ def result_cards():
     return cards + [PATHS.card("stabilities", name) for name in CONFIG.stabilities]
 
 
-def paper_files():
-    """The cards of the tables and of the figures."""
-    return [f"{RESULTS}/tables/card.json", f"{RESULTS}/figures/card.json"]
+def part_files(cards):
+    """The arrays beside the cards of parts: inputs too, so that a deleted one is made again."""
+    return [card.replace(".json", ".zarr.zip") for card in cards]
+
+
+def weights_of(section, name):
+    """The weights beside the card of a training."""
+    return f"{PATHS.folder(section, name)}/model.safetensors"

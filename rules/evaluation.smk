@@ -33,6 +33,7 @@ rule extractor:
 rule evaluation:
     input:
         samples=lambda w: PATHS.card("samplings", w.sampling),
+        arrays=lambda w: f"{PATHS.folder('samplings', w.sampling)}/samples.npz",
         shards=lambda w: PATHS.card("data", view_data("evaluations", w.evaluation)),
         extractor=lambda w: extractor_files(
             variant("evaluations", w.evaluation).extractor
@@ -64,6 +65,7 @@ rule evaluation:
 rule probe:
     input:
         model=lambda w: PATHS.card("stage1", w.stage1),
+        arrays=lambda w: weights_of("stage1", w.stage1),
         tokens=lambda w: PATHS.cards("tokens", variant("stage1", w.stage1).tokens),
         validation=lambda w: PATHS.cards(
             "tokens", variant("stage1", w.stage1).tokens, "validation"
@@ -96,6 +98,7 @@ rule stability:
     input:
         shards=lambda w: PATHS.card("data", view_data("stabilities", w.stability)),
         tokenizers=stability_inputs,
+        arrays=stability_arrays,
     output:
         card=f"{RESULTS}/stabilities/{{stability}}/card.json",
     log:

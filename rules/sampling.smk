@@ -4,6 +4,7 @@
 rule sampling:
     input:
         models=sampling_inputs,
+        arrays=sampling_arrays,
     output:
         card=f"{RESULTS}/samplings/{{sampling}}/part-{{part}}-of-{{parts}}.json",
         part=f"{RESULTS}/samplings/{{sampling}}/part-{{part}}-of-{{parts}}.zarr.zip",
@@ -32,6 +33,7 @@ rule sampling:
 rule samples:
     input:
         parts=lambda w: PATHS.cards("samplings", w.sampling),
+        arrays=lambda w: part_files(PATHS.cards("samplings", w.sampling)),
     output:
         card=f"{RESULTS}/samplings/{{sampling}}/card.json",
         samples=f"{RESULTS}/samplings/{{sampling}}/samples.npz",

@@ -7,6 +7,13 @@ rule stage1:
         validation=lambda w: PATHS.cards(
             "tokens", variant("stage1", w.stage1).tokens, "validation"
         ),
+        arrays=lambda w: [
+            file
+            for split in SPLITS
+            for file in part_files(
+                PATHS.cards("tokens", variant("stage1", w.stage1).tokens, split)
+            )
+        ],
     output:
         card=f"{RESULTS}/stage1/{{stage1}}/card.json",
         model=trained_model("stage1", "stage1"),

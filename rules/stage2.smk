@@ -11,6 +11,16 @@ rule stage2:
         validation_codes=lambda w: PATHS.cards(
             "tokens", variant("stage2", w.stage2).codes, "validation"
         ),
+        arrays=lambda w: [
+            file
+            for split in SPLITS
+            for field in ("semantic", "codes")
+            for file in part_files(
+                PATHS.cards(
+                    "tokens", getattr(variant("stage2", w.stage2), field), split
+                )
+            )
+        ],
     output:
         card=f"{RESULTS}/stage2/{{stage2}}/card.json",
         model=trained_model("stage2", "stage2"),

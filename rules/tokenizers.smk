@@ -11,7 +11,7 @@ rule encoder:
         f"{RESULTS}/logs/encoder/{{encoder}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/encoder/{{encoder}}.tsv"
-    # The longest chain of the experiment begins here: it must not wait for the short ones.
+    # The longest chains of the experiment begin with encoder and autoencoder, so they go first.
     priority: 30
     conda:
         "../envs/tessera.yaml"
@@ -36,6 +36,7 @@ rule features:
     input:
         shards=lambda w: PATHS.card("data", view_data("features", w.features)),
         encoder=lambda w: encoder_files(variant("features", w.features).encoder),
+        arrays=lambda w: encoder_weights(variant("features", w.features).encoder),
     output:
         card=f"{RESULTS}/features/{{features}}/part-{{part}}-of-{{parts}}.json",
         part=f"{RESULTS}/features/{{features}}/part-{{part}}-of-{{parts}}.zarr.zip",
@@ -65,6 +66,9 @@ rule codebook:
     input:
         features=lambda w: PATHS.cards(
             "features", variant("codebooks", w.codebook).features
+        ),
+        arrays=lambda w: part_files(
+            PATHS.cards("features", variant("codebooks", w.codebook).features)
         ),
     output:
         card=f"{RESULTS}/codebooks/{{codebook}}/card.json",
@@ -99,7 +103,6 @@ rule autoencoder:
         f"{RESULTS}/logs/autoencoder/{{autoencoder}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/autoencoder/{{autoencoder}}.tsv"
-    # The longest chain of the experiment begins here: it must not wait for the short ones.
     priority: 40
     conda:
         "../envs/tessera.yaml"
@@ -123,6 +126,7 @@ rule autoencoder:
 rule tokens:
     input:
         tokenizer=tokenizer_files,
+        arrays=tokenizer_arrays,
         shards=lambda w: PATHS.card("data", view_data("tokens", w.tokens)),
     output:
         card=f"{RESULTS}/tokens/{{tokens}}/{{split}}/part-{{part}}-of-{{parts}}.json",

@@ -1,6 +1,10 @@
 """Which jobs a change of the config, the images or the code makes run again: these, no others."""
 
+import json
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -361,3 +365,53 @@ def test_a_new_and_a_removed_image_rerun_their_data_set(finished):
         assert finished.jobs() == below(SHAPES)
     finally:
         (finished.folder / "0.png").rename(removed)
+
+
+@pytest.mark.parametrize(
+    ("file", "expected"),
+    [
+        ("samplings/vq/samples.npz", below("samples/vq")),
+        ("tables/generation.csv", {"tables"}),
+        ("figures/time.pdf", {"figures"}),
+    ],
+)
+def test_a_deleted_file_is_made_again(finished, file: str, expected):
+    """Not only a card: each file that a job made, with what stands below the job."""
+    path = finished.folder / "results" / file
+    content = path.read_bytes()
+    state = path.stat()
+    path.unlink()
+    try:
+        assert finished.jobs() == expected
+    finally:
+        path.write_bytes(content)
+        os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
+
+
+def test_deleted_weights_are_made_again_when_they_are_needed(finished):
+    """A new seed of a sampling needs its models; one of them is gone."""
+    path = finished.folder / "results/stage1/vq/model.safetensors"
+    content, state = path.read_bytes(), path.stat()
+    path.unlink()
+    try:
+        assert finished.jobs() == set()
+        write(finished.config, put("samplings.vq.seed", 9))
+        assert finished.jobs() == below("stage1/vq")
+    finally:
+        path.write_bytes(content)
+        os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
+
+
+def test_jobs_find_their_python_without_an_activated_environment(fresh):
+    """`.venv/bin/snakemake` alone: the jobs run in the environment that Snakemake runs in."""
+    command = [
+        str(Path(sys.executable).with_name("snakemake")), "--cores", "1", "--until",
+        "shards_digits", "--quiet",
+    ]  # fmt: skip
+    done = subprocess.run(
+        command, cwd=fresh.folder, env={"PATH": "/usr/bin:/bin", "HOME": str(fresh.folder)},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    card = json.loads((fresh.folder / "results/shards/digits/card.json").read_text())
+    assert card["results"]["train_images"] == 1437

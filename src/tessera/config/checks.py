@@ -4,7 +4,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from tessera.config.base import Reference, references
+from tessera.config.results import ClassifierExtractor, Sampling
 from tessera.config.schema import Config
+from tessera.config.tokenizers import TrainedEncoder
 from tessera.errors import UserError
 
 
@@ -21,7 +23,7 @@ def check(config: Config) -> None:
                 f"config: {section}.{name}.{field} names {target!r}, which is not in "
                 f"{reference.section}: add it there, or choose one of {sorted(known)}"
             )
-    for inspect in (_crops, _points, _pairs, _samplings, _probes, _batches):
+    for inspect in CHECKS:
         inspect(config)
 
 
@@ -64,6 +66,56 @@ def _crops(config: Config) -> None:
                     f"config: tokens.{name} gives crops of {crop} pixels to "
                     f"autoencoders.{tokens.autoencoder}, which reads {side}: use views of {side}"
                 )
+
+
+def _layers(config: Config) -> None:
+    for name, features in config.features.items():
+        encoder = config.encoders[features.encoder]
+        if isinstance(encoder, TrainedEncoder) and features.layer > encoder.model.depth:
+            raise UserError(
+                f"config: features.{name}.layer ({features.layer}, counted from the end) is beyond "
+                f"the {encoder.model.depth} blocks of encoders.{features.encoder}: lower it"
+            )
+
+
+def _painted(config: Config, sampling: Sampling) -> int:
+    """Side of the images that a sampling paints, pixels."""
+    tokens = config.stage1[sampling.stage1].tokens
+    if sampling.stage2 is not None:
+        tokens = config.stage2[sampling.stage2].codes
+    autoencoder = config.tokens[tokens].autoencoder
+    assert autoencoder is not None  # checked by `_pairs` and `_samplings`
+    return config.autoencoders[autoencoder].model.resolution
+
+
+def _evaluations(config: Config) -> None:
+    for name, evaluation in config.evaluations.items():
+        crop = config.views[evaluation.views].crop
+        extractor = config.extractors[evaluation.extractor]
+        if isinstance(extractor, ClassifierExtractor) and extractor.image_size != crop:
+            raise UserError(
+                f"config: extractors.{evaluation.extractor}.image_size ({extractor.image_size}) is "
+                f"not the crop of views.{evaluation.views} ({crop}) that evaluations.{name} "
+                "compares with: make them equal"
+            )
+        for entry in evaluation.samplings:
+            side = _painted(config, config.samplings[entry])
+            if side != crop:
+                raise UserError(
+                    f"config: evaluations.{name} compares images of {side} pixels "
+                    f"(samplings.{entry}) with crops of {crop} (views.{evaluation.views}): "
+                    f"give it views of {side}"
+                )
+
+
+def _names(config: Config) -> None:
+    for name, stability in config.stabilities.items():
+        both = set(stability.codebooks) & set(stability.autoencoders)
+        if both:
+            raise UserError(
+                f"config: stabilities.{name} names a codebook and an autoencoder that are both "
+                f"called {sorted(both)[0]!r}: rename one of them"
+            )
 
 
 def _points(config: Config) -> None:
@@ -135,3 +187,17 @@ def _batches(config: Config) -> None:
                     f"config: {stage}.{name}.training.batch ({batch}) is not divisible by "
                     f"execution.{stage}.micro_batch ({micro}): change one of them"
                 )
+
+
+CHECKS = (
+    _crops,
+    _layers,
+    _points,
+    _pairs,
+    _samplings,
+    _probes,
+    _evaluations,
+    _names,
+    _batches,
+)
+"""In this order: the later ones rely on what the earlier ones found."""

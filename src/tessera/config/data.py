@@ -38,14 +38,17 @@ class DigitsData(_Data):
 class FolderData(_Data):
     """A folder of images with one subfolder a class.
 
-    With `train/` and `validation/` (or `val/`) inside, these are the splits; otherwise each class
-    is split by `validation_share`.
+    With `train/` and `validation/` (or `val/`) inside, these are the splits. With `train/` alone,
+    or with the classes themselves inside, each class is split by `validation_share`; other folders
+    beside `train/`, such as `test/`, are not read.
     """
 
     kind: Literal["folder"]
     path: str = Field(min_length=1, description="the folder; relative to where the command runs")
-    watch: Watch = untracked(
-        "files", "what is looked at before a run, to see that the images changed"
+    watch: Watch = Field(
+        "files",
+        description="what is looked at before a run, to see that the images changed; with another "
+        "value the data set is packed anew",
     )
     image_size: int | None = Field(
         None,

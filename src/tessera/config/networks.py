@@ -97,6 +97,12 @@ class DINOTraining(Settings):
             raise ValueError("locals and local_views go together: set both or neither")
         return self
 
+    @model_validator(mode="after")
+    def _warmup_ends(self) -> Self:
+        if self.warmup >= self.steps:
+            raise ValueError(f"warmup ({self.warmup}) must be below steps ({self.steps})")
+        return self
+
 
 class VQGANShape(Settings):
     """Size of a VQGAN."""
@@ -164,3 +170,9 @@ class VQGANTraining(Settings):
     revive_until: float = Field(0.7, ge=0, le=1, description="last revival, share of all updates")
     revive_below: float = Field(0.5, ge=0, description="latents an update that make a code used")
     seed: int = Field(0, ge=0, description="seed of weights and order")
+
+    @model_validator(mode="after")
+    def _warmup_ends(self) -> Self:
+        if self.warmup >= self.steps:
+            raise ValueError(f"warmup ({self.warmup}) must be below steps ({self.steps})")
+        return self

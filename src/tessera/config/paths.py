@@ -10,6 +10,11 @@ from tessera.config.schema import STAGE_OF, Config
 SPLITS = ("train", "validation")
 
 
+def part_name(part: int, parts: int) -> str:
+    """`part-0003-of-0008`: the count is in the name, so that another split never mixes in."""
+    return f"part-{part:04d}-of-{parts:04d}"
+
+
 class Paths:
     """Paths of a config's results.
 
@@ -36,7 +41,7 @@ class Paths:
         folder = self.folder(section, name)
         if section == "tokens":
             folder += f"/{split}"
-        return [f"{folder}/part-{part:04d}-of-{parts:04d}.json" for part in range(parts)]
+        return [f"{folder}/{part_name(part, parts)}.json" for part in range(parts)]
 
     def parts(self, section: str, name: str, split: str = "train") -> int:
         """Jobs that make a variant: as configured, but never more than there are shards."""

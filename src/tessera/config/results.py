@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from tessera.config.base import Name, Reference, Settings, Variant
+from tessera.config.base import Name, Reference, Settings, Variant, untracked
 from tessera.config.data import Split
 
 
@@ -62,7 +62,9 @@ class InceptionExtractor(Variant):
     """The Inception network of the published FID, from a local file."""
 
     kind: Literal["inception"]
-    weights: str = Field(min_length=1, description="path of torch-fidelity's Inception weights")
+    weights: str = untracked(
+        ..., "path of torch-fidelity's Inception weights; the digest tells which they are"
+    )
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="digest of that file")
 
 

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from tessera.config.base import Name, Reference, Variant
+from tessera.config.base import Name, Reference, Variant, untracked
 from tessera.config.networks import (
     DINOTraining,
     DiscriminatorShape,
@@ -28,7 +28,9 @@ class TimmEncoder(Variant):
 
     kind: Literal["timm"]
     model: str = Field(min_length=1, description="timm's model name")
-    weights: str = Field(min_length=1, description="path of the weights (.safetensors, .pth)")
+    weights: str = untracked(
+        ..., "path of the weights (.safetensors, .pth); the digest tells which they are"
+    )
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="digest of that file")
 
 

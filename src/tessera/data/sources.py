@@ -98,10 +98,14 @@ def _folder(settings: FolderData) -> tuple[list[str], dict[str, list[Item]]]:
             f"the image folder {root} does not exist: set `path` of this data set in the config"
         )
     validation = next((root / n for n in ("validation", "val") if (root / n).is_dir()), None)
-    if (root / "train").is_dir() and validation is not None:
-        folders = {"train": root / "train", "validation": validation}
-    else:
-        folders = {"train": root}
+    if validation is not None and not (root / "train").is_dir():
+        raise UserError(
+            f"{validation} is a validation split, but there is no {root / 'train'}: put the "
+            "training images there, or name the folder of the classes itself"
+        )
+    folders = {"train": root / "train" if (root / "train").is_dir() else root}
+    if validation is not None:
+        folders["validation"] = validation
     classes = [entry.name for entry in _classes(folders["train"])]
     if not classes:
         raise UserError(

@@ -27,11 +27,6 @@ CHUNK_BYTES = 4 * 2**20
 """A chunk's size: from 1 MB up, reading is bound by the disk and not by the number of reads."""
 
 
-def part_name(part: int, parts: int) -> str:
-    """`part-0003-of-0008`: the count is in the name, so that another split never mixes in."""
-    return f"part-{part:04d}-of-{parts:04d}"
-
-
 class _Archive(ZipStore):
     """A zip file whose bytes depend on the arrays alone: equal runs have equal digests."""
 

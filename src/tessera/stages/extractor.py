@@ -36,6 +36,7 @@ def work(job: Job) -> None:
         steps=settings.steps,
         batch=settings.batch,
         learning_rate=settings.learning_rate,
+        warmup=min(20, settings.steps // 5),
         max_shift=settings.max_shift,
         seed=settings.seed,
     )

@@ -36,7 +36,9 @@ def sample_tokens(settings: Features, number: int, view: int, share: float, toke
     Returns:
         Sorted indices, int64 [n], n <= tokens; a function of (seed, image, view).
     """
-    draw = np.random.Generator(np.random.Philox(key=[settings.seed, number * 64 + view]))
+    # The views' crops use the keys below: the same ones would tie the sample to the crops.
+    key = [settings.seed, (1 << 62) + number * 64 + view]
+    draw = np.random.Generator(np.random.Philox(key=key))
     wanted = int(share) + int(draw.random() < share % 1)
     return np.sort(draw.permutation(tokens)[:wanted])
 

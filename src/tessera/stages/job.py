@@ -20,6 +20,7 @@ from pydantic import BaseModel, TypeAdapter
 from tessera.config.canonical import canonical_json, sha256_json
 from tessera.config.guard import check as check_config
 from tessera.config.lock import stage_versions
+from tessera.config.paths import part_name
 from tessera.errors import UserError
 from tessera.io.cards import read_card, write_card
 from tessera.io.files import is_disk_full
@@ -71,8 +72,18 @@ class Job:
         return all(canonical_json(part) in whole for part in wanted)
 
     def inputs(self, name: str, paths: Sequence[Path], stage: str) -> list[dict[str, Any]]:
-        """Reads and checks the cards of all parts of an input."""
-        return [self.input(f"{name}/{Path(path).name}", path, stage) for path in paths]
+        """Reads and checks the cards of all parts of an input.
+
+        Raises:
+            UserError: a part is missing or given twice.
+        """
+        cards = [self.input(f"{name}/{Path(path).name}", path, stage) for path in paths]
+        given = sorted(Path(path).stem for path in paths)
+        if given != [part_name(part, len(given)) for part in range(len(given))]:
+            raise UserError(
+                f"{', '.join(given)} are not all parts of one set: give the card of each part once"
+            )
+        return cards
 
     def record(self, digests: Mapping[str, str]) -> None:
         """Records inputs of which the cards alone are read: their files are not checked."""
@@ -84,7 +95,9 @@ class Job:
 
     def resume_folder(self, results: Path) -> Path:
         """Folder of the unfinished training with exactly these settings and inputs."""
-        key = sha256_json({"node": self.node, "inputs": self._digests})
+        # Micro-batches draw their own dropout, so a state goes on with the same size alone.
+        micro_batch = getattr(self.arguments, "micro_batch", 0)
+        key = sha256_json({"node": self.node, "inputs": self._digests, "micro_batch": micro_batch})
         return results / "resume" / self.stage / key[:20]
 
     def finish(

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from tessera.config.tokenizers import Features
 from tessera.errors import UserError
+from tessera.io.files import read_json, sha256_file
 from tessera.models.encoders import Encoder, preprocess
 from tessera.quantize.assign import nearest
 from tessera.stages.job import Job, parse_settings
@@ -98,7 +99,7 @@ def open_codebook(
     if encoder["settings"]["kind"] == "trained":
         encoder_file = find_card(job, files, encoder, f"{name}/encoder")
     else:
-        encoder_file = Path(encoder["settings"]["weights"])
+        encoder_file = find_weights(files, encoder["settings"]["sha256"])
     card = find_card(job, files, node, f"{name}/codebook")
     device = job.arguments.device
     featurizer = Featurizer(features, encoder_file, device)
@@ -112,14 +113,27 @@ def open_codebook(
     return codebook_tokenizer(featurizer, centroids), len(centroids), featurizer
 
 
+def find_weights(files: list[Path], sha256: str) -> Path:
+    """The file with this digest among `files`.
+
+    Raises:
+        UserError: none has it.
+    """
+    for file in files:
+        if file.suffix != ".json" and file.is_file() and sha256_file(file) == sha256:
+            return file
+    raise UserError(
+        f"none of {', '.join(map(str, files))} has the SHA-256 {sha256} of the encoder's weights: "
+        "download them again, or correct the config"
+    )
+
+
 def find_card(job: Job, files: list[Path], node: dict[str, Any], name: str) -> Path:
     """The card among `files` that a job with this node wrote; recorded as an input.
 
     Raises:
         UserError: none of them is.
     """
-    from tessera.io.files import read_json
-
     for file in files:
         if file.suffix == ".json" and read_json(file).get("node") == node:
             job.input(name, file, node["stage"])

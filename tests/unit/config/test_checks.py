@@ -54,6 +54,24 @@ TRAINING = "stage1.cond.training"
             {"autoencoders.vqgan.model.resolution": 40},
             r"vqgan\.model\.resolution \(40\) is not the crop of views\.digits \(32\)",
         ),
+        (
+            {"features.dino.layer": 9},
+            r"features\.dino\.layer \(9, counted from the end\) is beyond the \d+ blocks .*: lower",
+        ),
+        (
+            {"extractors.cnn.image_size": 64},
+            r"extractors\.cnn\.image_size \(64\) is not the crop of views\.digits \(32\)",
+        ),
+        (
+            {"views.small": {"data": "digits", "crop": 16}, "evaluations.digits.views": "small",
+             "extractors.cnn.image_size": 16},
+            r"evaluations\.digits compares images of 32 pixels .* with crops of 16",
+        ),
+        (
+            {"codebooks.vqgan": {"features": "dino", "clusters": 8},
+             "stabilities.noise.codebooks": ["vqgan"]},
+            r"stabilities\.noise names a codebook and an autoencoder .* 'vqgan': rename",
+        ),
         ({"stage2.ar.semantic": "codes"}, r"stage2\.ar\.semantic names tokens of an autoencoder"),
         ({"stage2.ar.codes": "semantic"}, r"stage2\.ar\.codes names tokens of a codebook"),
         (
@@ -83,6 +101,7 @@ def test_a_contradiction_is_one_sentence(changed, values, sentence):
             "views.digits.crop": 40,
             "autoencoders.vqgan.model.resolution": 40,
             "autoencoders.shapes.model": {"resolution": 32},
+            "extractors.cnn.image_size": 40,
         },
         {"codebooks.k8.clusters": 1000},
         {"execution.stage1": {"micro_batch": 4}},
@@ -90,6 +109,7 @@ def test_a_contradiction_is_one_sentence(changed, values, sentence):
             "data.shapes.image_size": None,
             "views.shapes.crop": 504,
             "autoencoders.shapes.model": {"resolution": 504},
+            "extractors.shapes.image_size": 504,
         },
     ],
     ids=["a crop of enlarged images", "as many clusters as points", "half a batch", "unknown size"],

@@ -131,3 +131,23 @@ def test_a_class_only_in_validation_is_one_sentence(tree):
     root = tree("validation", cat=1, dog=1)
     with pytest.raises(UserError, match=r"dog is a class that the training split does not have"):
         open_source(folder(root))
+
+
+def test_train_alone_is_split_by_class_and_test_is_not_read(tree):
+    """A folder named train holds the classes; what stands beside it is not training data."""
+    root = tree("train", a=10, b=10)
+    tree("test", a=5)
+    source = open_source(FolderData(kind="folder", path=str(root)))
+    assert source.classes == ["a", "b"]
+    assert {split: len(items) for split, items in source.splits.items()} == {
+        "train": 16,
+        "validation": 4,
+    }
+
+
+def test_validation_without_train_is_one_sentence(tree):
+    """The splits would else pass for classes."""
+    root = tree("val", a=3)
+    tree("other", a=3)
+    with pytest.raises(UserError, match=r"val is a validation split, but there is no .*train"):
+        open_source(FolderData(kind="folder", path=str(root)))

@@ -6,9 +6,10 @@ import time
 import numpy as np
 import pytest
 
+from tessera.config.paths import part_name
 from tessera.errors import UserError
 from tessera.io import parts
-from tessera.io.parts import open_parts, part_name, read_part, write_part
+from tessera.io.parts import open_parts, read_part, write_part
 
 
 @pytest.fixture
