@@ -100,7 +100,6 @@ def pack(
         UserError: too many unreadable images, none left, or fewer images than shards.
     """
     skipped: list[dict[str, str]] = []
-    good: list[tuple[Item, bytes, str]] = []
     per_class = [0] * classes
     shards: list[dict[str, Any]] = []
     if len(items) < len(paths):
@@ -110,17 +109,12 @@ def pack(
     bounds = np.linspace(0, len(items), len(paths) + 1).astype(int)
     first = 0
     for path, start, stop in zip(paths, bounds[:-1], bounds[1:], strict=True):
-        good = []
-        for item in items[start:stop]:
-            try:
-                good.append((item, *_stored(item, shorter_side)))
-                per_class[item.label] += 1
-            except UserError as error:
-                skipped.append({"name": item.name, "reason": str(error)})
-        _write_shard(path, good, first)
-        entry = {"file": path.name, "sha256": sha256_file(path), "count": len(good), "first": first}
+        # Image by image: a shard of ImageNet does not fit into memory.
+        entries = _readable(items[start:stop], shorter_side, per_class, skipped)
+        count = _write_shard(path, entries, first)
+        entry = {"file": path.name, "sha256": sha256_file(path), "count": count, "first": first}
         shards.append(entry)
-        first += len(good)
+        first += count
     if len(skipped) > max_corrupt_share * len(items) or not first:
         raise UserError(
             f"{len(skipped)} of {len(items)} images cannot be read, the first of them "
@@ -128,6 +122,23 @@ def pack(
             "`max_corrupt_share` of this data set"
         )
     return Packed(first, per_class, shards, skipped)
+
+
+def _readable(
+    items: Iterable[Item],
+    shorter_side: int | None,
+    per_class: list[int],
+    skipped: list[dict[str, str]],
+) -> Iterator[tuple[Item, bytes, str]]:
+    """The items that can be read, as they are to be stored; counts them, and lists the others."""
+    for item in items:
+        try:
+            data, suffix = _stored(item, shorter_side)
+        except UserError as error:
+            skipped.append({"name": item.name, "reason": str(error)})
+            continue
+        per_class[item.label] += 1
+        yield item, data, suffix
 
 
 def _stored(item: Item, shorter_side: int | None) -> tuple[bytes, str]:
@@ -154,9 +165,11 @@ def resize_shorter(image: Image.Image, size: int) -> Image.Image:
     return image.resize(target, Image.Resampling.BICUBIC)
 
 
-def _write_shard(path: Path, entries: Iterable[tuple[Item, bytes, str]], first: int) -> None:
+def _write_shard(path: Path, entries: Iterable[tuple[Item, bytes, str]], first: int) -> int:
+    """Writes one shard; returns its number of images."""
+    number = first
     with whole_file(path) as temporary, tarfile.open(temporary, "w") as archive:
-        for number, (item, data, suffix) in enumerate(entries, start=first):
+        for item, data, suffix in entries:
             for name, content in (
                 (f"{number:08d}.{suffix}", data),
                 (f"{number:08d}.cls", str(item.label).encode()),
@@ -165,6 +178,8 @@ def _write_shard(path: Path, entries: Iterable[tuple[Item, bytes, str]], first: 
                 member = tarfile.TarInfo(name)
                 member.size, member.mode = len(content), 0o644
                 archive.addfile(member, io.BytesIO(content))
+            number += 1
+    return number - first
 
 
 def read_shard(path: Path, count: int | None = None) -> Iterator[tuple[int, bytes, int]]:
