@@ -29,7 +29,9 @@ except UserError as error:
 
 # The environment of `--sdm conda` holds the dependencies; the package itself is this checkout's.
 SOURCE = quote(str(Path(workflow.basedir) / "src"))
-PREFIX = f"export PYTHONPATH={SOURCE}:$(printenv PYTHONPATH || true); "
+# A prefix replaces Snakemake's own, which makes a job fail where a stage fails before `| tee`.
+PREFIX = "set -euo pipefail; "
+PREFIX += f"export PYTHONPATH={SOURCE}:$(printenv PYTHONPATH || true); "
 # Without it the jobs run in Snakemake's own environment, also where that was not activated.
 ENVIRONMENT = str(Path(sys.executable).parent)
 if (

@@ -235,14 +235,14 @@ def test_features_that_are_no_numbers(pipeline, out, inputs, value):
 def test_features_given_twice(pipeline, out):
     """The same part under two names on the command line."""
     card = pipeline.card("features", "vit")
-    words = ["twice", "give each part"]
+    words = ["are not all parts of one set", "give the card of each part once"]
     refuse(pipeline, out, "codebooks", "k8", *words, features=[card, card])
 
 
 def test_tokens_given_twice(pipeline, out):
     """Half of the images would be seen twice an epoch."""
     card = pipeline.card("tokens", "semantic")
-    words = ["do not hold each image once", "run again"]
+    words = ["are not all parts of one set", "give the card of each part once"]
     refuse(pipeline, out, "stage1", "cond", *words, tokens=[card, card])
 
 

@@ -1,7 +1,9 @@
 """A config that is edited while jobs run, and one that is wrong from the start."""
 
 import json
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -68,3 +70,21 @@ def test_a_wrong_config_ends_in_one_sentence(fresh, old, new, sentence):
     assert result.returncode == 1
     assert sentence in result.stdout
     assert "Traceback" not in result.stdout
+
+
+def test_a_stage_that_fails_is_a_failed_job(fresh):
+    """The pipe into the log does not hide the stage's status."""
+    fresh.config.write_text(
+        fresh.config.read_text().replace("kind: digits,", "kind: digits, validation_share: 0.9999,")
+    )
+    done = subprocess.run(
+        [str(Path(sys.executable).with_name("snakemake")), "--cores", "1", "--until",
+         "shards_digits"],
+        cwd=fresh.folder, env={"PATH": "/usr/bin:/bin", "HOME": str(fresh.folder)},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    output = done.stdout + done.stderr
+    assert done.returncode != 0
+    assert "cannot be split by class with validation_share 0.9999" in output
+    assert "exited with non-zero exit code" in output
+    assert "latency" not in output

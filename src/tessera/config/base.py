@@ -83,3 +83,15 @@ def tracked_fields(settings: type[BaseModel]) -> list[str]:
         if name not in references(settings):
             names.append(name)
     return names
+
+
+def require_heads(width: int, heads: int) -> None:
+    """Raises ValueError unless the heads divide the width."""
+    if width % heads:
+        raise ValueError(f"width ({width}) must be a multiple of heads ({heads}): change one")
+
+
+def require_warmup(warmup: int, steps: int) -> None:
+    """Raises ValueError unless the warm-up ends before the training."""
+    if warmup >= steps:
+        raise ValueError(f"warmup ({warmup}) must be below steps ({steps}): change one")

@@ -8,7 +8,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from tessera.config.base import Settings
+from tessera.config.base import Settings, require_warmup
 
 Range = tuple[float, float]
 
@@ -55,7 +55,9 @@ class ViTShape(Settings):
                 f"patch_size ({self.patch_size}) must divide image_size ({self.image_size})"
             )
         if self.width % self.heads:
-            raise ValueError(f"width ({self.width}) must be a multiple of heads ({self.heads})")
+            raise ValueError(
+                f"width ({self.width}) must be a multiple of heads ({self.heads}): change one"
+            )
         return self
 
 
@@ -99,8 +101,7 @@ class DINOTraining(Settings):
 
     @model_validator(mode="after")
     def _warmup_ends(self) -> Self:
-        if self.warmup >= self.steps:
-            raise ValueError(f"warmup ({self.warmup}) must be below steps ({self.steps})")
+        require_warmup(self.warmup, self.steps)
         return self
 
 
@@ -173,6 +174,5 @@ class VQGANTraining(Settings):
 
     @model_validator(mode="after")
     def _warmup_ends(self) -> Self:
-        if self.warmup >= self.steps:
-            raise ValueError(f"warmup ({self.warmup}) must be below steps ({self.steps})")
+        require_warmup(self.warmup, self.steps)
         return self

@@ -13,8 +13,8 @@ from tessera.config.schema import STAGE_OF, Config, Execution
 HEAD = """# All settings
 
 Written from the schema by `make docs`; do not edit. A setting without a default must be given. A
-setting marked *untracked* never changes a result, so changing it reruns nothing. *→ section* names
-a variant of that section.
+setting marked *untracked* is text or a matter of hardware; changing it reruns nothing.
+*→ section* names a variant of that section.
 """
 
 

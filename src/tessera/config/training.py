@@ -4,7 +4,13 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from tessera.config.base import Name, Reference, Settings, Variant
+from tessera.config.base import (
+    Name,
+    Reference,
+    Settings,
+    Variant,
+    require_warmup,
+)
 
 
 class Training(Settings):
@@ -33,8 +39,7 @@ class Training(Settings):
 
     @model_validator(mode="after")
     def _warmup_ends(self) -> Self:
-        if self.warmup >= self.steps:
-            raise ValueError(f"warmup ({self.warmup}) must be below steps ({self.steps})")
+        require_warmup(self.warmup, self.steps)
         return self
 
 
@@ -55,7 +60,9 @@ class TransformerShape(Settings):
     @model_validator(mode="after")
     def _heads_divide(self) -> Self:
         if self.width % self.heads:
-            raise ValueError(f"width ({self.width}) must be a multiple of heads ({self.heads})")
+            raise ValueError(
+                f"width ({self.width}) must be a multiple of heads ({self.heads}): change one"
+            )
         return self
 
 
