@@ -54,10 +54,7 @@ class ViTShape(Settings):
             raise ValueError(
                 f"patch_size ({self.patch_size}) must divide image_size ({self.image_size})"
             )
-        if self.width % self.heads:
-            raise ValueError(
-                f"width ({self.width}) must be a multiple of heads ({self.heads}): change one"
-            )
+        require_heads(self.width, self.heads)
         return self
 
 
