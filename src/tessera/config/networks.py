@@ -8,7 +8,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from tessera.config.base import Settings, require_warmup
+from tessera.config.base import Settings, require_heads, require_warmup
 
 Range = tuple[float, float]
 

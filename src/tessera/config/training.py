@@ -9,6 +9,7 @@ from tessera.config.base import (
     Reference,
     Settings,
     Variant,
+    require_heads,
     require_warmup,
 )
 
@@ -59,10 +60,7 @@ class TransformerShape(Settings):
 
     @model_validator(mode="after")
     def _heads_divide(self) -> Self:
-        if self.width % self.heads:
-            raise ValueError(
-                f"width ({self.width}) must be a multiple of heads ({self.heads}): change one"
-            )
+        require_heads(self.width, self.heads)
         return self
 
 
