@@ -1,7 +1,7 @@
 """The page of all settings, written from the schema: `make docs` renews docs/settings.md."""
 
 import json
-from typing import Annotated, Any, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -68,8 +68,6 @@ def _default(field: FieldInfo) -> str:
 
 
 def _choices(annotation: Any) -> tuple[Any, ...]:
-    from typing import Literal
-
     return get_args(annotation) if get_origin(annotation) is Literal else ()
 
 

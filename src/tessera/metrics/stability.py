@@ -21,8 +21,6 @@ from torch import Tensor
 
 from tessera.errors import UserError
 
-DEFAULT_LEVELS = (30.0, 25.0, 20.0, 15.0, 10.0, 5.0, 1.0, 0.01)  # dB, as in the paper's table
-
 Tokenizer = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 

@@ -6,15 +6,17 @@ import pytest
 import torch
 from torch import Tensor
 
+from tessera.config.results import Stability
 from tessera.errors import UserError
 from tessera.metrics.stability import (
-    DEFAULT_LEVELS,
     add_noise,
     changed_share,
     cosine_similarity,
     measure_stability,
     normal_noise,
 )
+
+LEVELS = Stability.model_fields["levels"].default  # dB, as in the paper's table
 
 IMAGES = torch.rand(5, 3, 8, 8, generator=torch.Generator().manual_seed(0)) * torch.tensor(
     [0.1, 0.3, 0.5, 0.8, 1.0]
@@ -27,7 +29,7 @@ def brightness(images: Tensor) -> tuple[Tensor, Tensor]:
     return (10 * means).long(), torch.stack([means, torch.ones_like(means)], dim=-1)
 
 
-@pytest.mark.parametrize("level", [*DEFAULT_LEVELS, -10.0])
+@pytest.mark.parametrize("level", [*LEVELS, -10.0])
 def test_realised_ratio(level: float) -> None:
     """Without clipping 10 log10(P_signal / P_noise) is the nominal level for each image."""
     noise = add_noise(IMAGES, level, normal_noise(0, level, range(5), (3, 8, 8))) - IMAGES
