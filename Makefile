@@ -18,10 +18,10 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 unexport PYTHONPATH PYTHONHOME
 
-.PHONY: help env lock docs demo test check format clean distclean
+.PHONY: help env lock docs demo imagenet-shape test check format clean distclean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 env: $(STAMP) ## make the Python environment .venv from requirements.lock
 
@@ -58,6 +58,16 @@ demo: $(STAMP) ## run the default experiment: train, sample, evaluate, report
 		fi; done
 	@tessera where
 
+# Import what is not imported yet: a record is written last, so it means that all is there.
+SHAPE := results-imagenet-shape/stand-ins
+imagenet-shape: $(STAMP) ## rehearse the ImageNet experiment: true shapes, stand-ins for data and weights
+	@tessera stand-ins $(SHAPE)
+	@[ -f $(SHAPE)/dinov2-base/published.json ] || tessera import digit encoder \
+		$(SHAPE)/dinov2_vitb14_reg4_pretrain.pth --model dinov2_base --out $(SHAPE)/dinov2-base
+	@[ -f $(SHAPE)/vqgan/published.json ] || tessera import digit autoencoder \
+		$(SHAPE)/vqgan_f16.ckpt --out $(SHAPE)/vqgan
+	@snakemake --configfile configs/imagenet-shape.yaml $(ONLY)
+
 test: $(STAMP) ## run all tests; a warning is an error
 	python -m pytest
 
@@ -76,7 +86,7 @@ format: $(STAMP) ## put the code into the project's style
 	snakefmt Snakefile rules
 
 clean: ## remove results and caches
-	rm -rf $(RESULTS) .snakemake .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(RESULTS) results-imagenet-shape .snakemake .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
 distclean: clean ## remove the Python environment as well

@@ -13,6 +13,7 @@ report: "rules/captions/workflow.rst"
 
 include: "rules/common.smk"
 include: "rules/data.smk"
+include: "rules/published.smk"
 include: "rules/tokenizers.smk"
 include: "rules/stage1.smk"
 include: "rules/stage2.smk"

@@ -8,21 +8,25 @@ from shlex import quote
 from snakemake.exceptions import WorkflowError
 from snakemake.settings.types import DeploymentMethod
 
-from tessera.config import guard
-from tessera.config.load import validate
+from tessera.config import guard, lineage
+from tessera.config.load import chain as config_chain
+from tessera.config.load import load as load_config
 from tessera.config.paths import SPLITS, Paths
 from tessera.config.resolve import settings_text
+from tessera.config.schema import PUBLISHED, stage_of
 from tessera.errors import UserError
 
-# The files that make up this launch's config, in the order in which they are merged. Snakemake
-# lists those of --configfile first, although they are laid over config.yaml.
+# The files of this launch's config in their order. Snakemake lists those of --configfile first,
+# although they are laid over config.yaml.
 OVERLAYS = workflow.overwrite_configfiles
-CONFIG_FILES = [
-    str(file) for file in [*workflow.configfiles[len(OVERLAYS) :], *OVERLAYS]
-]
+BELOW = workflow.configfiles[len(OVERLAYS) :]
+if workflow.config_settings.replace_workflow_config:
+    BELOW = []
 
 try:
-    CONFIG = validate(config)
+    CONFIG_FILES = [str(file) for file in config_chain([*BELOW, *OVERLAYS])]
+    # Not Snakemake's own merged config: it knows nothing of `base`.
+    CONFIG = load_config(CONFIG_FILES, workflow.config_settings.config)
     guard.fix(CONFIG_FILES)
 except UserError as error:
     raise WorkflowError(str(error)) from None
@@ -46,9 +50,17 @@ RESULTS = CONFIG.results
 PART = r"\d{4}"
 
 
-def names(section):
-    """A wildcard's pattern: the variants of a section, or what matches nothing."""
-    return "|".join(getattr(CONFIG, section)) or "(?!)"
+def names(section, published=None):
+    """A wildcard's pattern: the variants of a section, or what matches nothing.
+
+    `published` asks for those whose weights are adopted (True) or made here (False).
+    """
+    found = [
+        name
+        for name, entry in getattr(CONFIG, section).items()
+        if published is None or (stage_of(section, entry) == PUBLISHED) == published
+    ]
+    return "|".join(found) or "(?!)"
 
 
 wildcard_constraints:
@@ -63,6 +75,7 @@ wildcard_constraints:
     sampling=names("samplings"),
     extractor=names("extractors"),
     evaluation=names("evaluations"),
+    reconstruction=names("reconstructions"),
     probe=names("probes"),
     stability=names("stabilities"),
     split="|".join(SPLITS),
@@ -101,38 +114,57 @@ def view_data(section, name):
     return CONFIG.views[variant(section, name).views].data
 
 
-def encoder_weights(name):
-    """The weights of an encoder, trained here or published."""
-    encoder = CONFIG.encoders[name]
-    trained = encoder.kind == "trained"
-    return weights_of("encoders", name) if trained else encoder.weights
-
-
-def encoder_files(name):
-    """What an encoder is read from: the card of its training, or the file of its weights."""
-    encoder = CONFIG.encoders[name]
-    return (
-        PATHS.card("encoders", name) if encoder.kind == "trained" else encoder.weights
-    )
-
-
 def extractor_files(name):
     extractor = CONFIG.extractors[name]
     trained = extractor.kind == "classifier"
     return PATHS.card("extractors", name) if trained else extractor.weights
 
 
+def reference_shards(wildcards):
+    """The images that an evaluation compares with; none where it has statistics of them."""
+    views = variant("evaluations", wildcards.evaluation).views
+    return [] if views is None else PATHS.card("data", CONFIG.views[views].data)
+
+
+def reference_statistics(wildcards):
+    """The file of statistics that an evaluation compares with; none where it has images."""
+    statistics = variant("evaluations", wildcards.evaluation).statistics
+    return [] if statistics is None else statistics
+
+
+def encoder_of(codebook):
+    """The encoder whose features a codebook quantises."""
+    return lineage.reading_of_codebook(CONFIG, codebook).encoder
+
+
+PUBLISHED_FILES = {
+    "codebooks": ["centroids.npy"],
+    "models": ["model.safetensors", "model.json"],
+}
+"""What the stage `published` leaves beside its card."""
+
+
+def published_files(section, wildcard):
+    """A function of a rule's wildcards that gives the files to adopt; none come from a hub."""
+
+    def files(wildcards):
+        entry = variant(section, getattr(wildcards, wildcard))
+        if entry.kind == "timm":
+            return [entry.weights] if entry.weights is not None else []
+        return [f"{entry.path}/published.json"]
+
+    return files
+
+
 def codebook_files(name):
-    encoder = CONFIG.features[CONFIG.codebooks[name].features].encoder
-    return [PATHS.card("codebooks", name), encoder_files(encoder)]
+    return [PATHS.card("codebooks", name), PATHS.card("encoders", encoder_of(name))]
 
 
 def codebook_arrays(name):
     """The centroids of a codebook and the weights of its encoder."""
-    encoder = CONFIG.features[CONFIG.codebooks[name].features].encoder
     return [
         f"{PATHS.folder('codebooks', name)}/centroids.npy",
-        encoder_weights(encoder),
+        weights_of("encoders", encoder_of(name)),
     ]
 
 
@@ -168,11 +200,9 @@ def sampling_inputs(wildcards):
     """Stage 1, stage 2 where there is one, and the autoencoder that paints the codes."""
     sampling = CONFIG.samplings[wildcards.sampling]
     models = [PATHS.card("stage1", sampling.stage1)]
-    codes = CONFIG.stage1[sampling.stage1].tokens
     if sampling.stage2 is not None:
         models.append(PATHS.card("stage2", sampling.stage2))
-        codes = CONFIG.stage2[sampling.stage2].codes
-    return models + [PATHS.card("autoencoders", CONFIG.tokens[codes].autoencoder)]
+    return models + [PATHS.card(*lineage.painter(CONFIG, sampling))]
 
 
 def stability_inputs(wildcards):
@@ -184,12 +214,13 @@ def stability_inputs(wildcards):
 
 
 def result_cards():
-    """The cards of all evaluations, probes and stabilities, and of all sample sets."""
+    """The cards of all that measures something, and of all sample sets."""
     cards = [PATHS.card("samplings", name) for name in CONFIG.samplings]
     for name, evaluation in CONFIG.evaluations.items():
         cards += [
             PATHS.pair("evaluations", name, each) for each in evaluation.samplings
         ]
+    cards += [PATHS.card("reconstructions", name) for name in CONFIG.reconstructions]
     for name, probe in CONFIG.probes.items():
         cards += [PATHS.pair("probes", name, each) for each in probe.stage1]
     return cards + [PATHS.card("stabilities", name) for name in CONFIG.stabilities]
@@ -203,3 +234,16 @@ def part_files(cards):
 def weights_of(section, name):
     """The weights beside the card of a training."""
     return f"{PATHS.folder(section, name)}/model.safetensors"
+
+
+def probe_tokens(wildcards, split):
+    """The parts of the token set that a probe reads: its own, or that of the model's training."""
+    probe = variant("probes", wildcards.probe)
+    name = lineage.tokens_of_probe(CONFIG, probe, wildcards.stage1)
+    return PATHS.cards("tokens", name, split)
+
+
+def probe_arrays(wildcards):
+    """The weights of the model that a probe reads, and the tokens."""
+    cards = [card for split in SPLITS for card in probe_tokens(wildcards, split)]
+    return [weights_of("stage1", wildcards.stage1), *part_files(cards)]

@@ -1,4 +1,5 @@
-# Images → tar shards. A rule a data set, because the number of its files is in the config.
+# Images → an index, and tar shards or lists of files where the data set needs them. A rule a data
+# set, because the number of its files is in the config.
 
 for data in CONFIG.data:
 
@@ -20,11 +21,11 @@ for data in CONFIG.data:
         resources:
             mem_mb=execute("shards").memory_mb,
             runtime=execute("shards").runtime_minutes,
-            corrupt=f"{CONFIG.data[data].max_corrupt_share}",
+            corrupt=f"{getattr(CONFIG.data[data], 'max_corrupt_share', 0)}",
         params:
             settings=settings_text(CONFIG, "data", data),
         message:
-            f"shards {data}: packing the images"
+            f"shards {data}: finding the images"
         shell:
             "python -m tessera.stages.shards --settings {params.settings:q}"
             " --threads {threads} --train {output.train} --validation {output.validation}"

@@ -34,7 +34,9 @@ rule evaluation:
     input:
         samples=lambda w: PATHS.card("samplings", w.sampling),
         arrays=lambda w: f"{PATHS.folder('samplings', w.sampling)}/samples.npz",
-        shards=lambda w: PATHS.card("data", view_data("evaluations", w.evaluation)),
+        shards=reference_shards,
+        # Its digest is in the settings; when it was written or moved says nothing.
+        statistics=ancient(reference_statistics),
         extractor=lambda w: extractor_files(
             variant("evaluations", w.evaluation).extractor
         ),
@@ -58,18 +60,54 @@ rule evaluation:
         "evaluation {wildcards.evaluation}: {wildcards.sampling}"
     shell:
         "python -m tessera.stages.evaluation --settings {params.settings:q} --threads {threads} --batch {resources.batch}"
-        " --samples {input.samples} --shards {input.shards} --extractor {input.extractor}"
+        " --samples {input.samples} --shards {input.shards} --statistics {input.statistics:q}"
+        " --extractor {input.extractor} --card {output.card} 2>&1 | tee {log}"
+
+
+rule reconstruction:
+    input:
+        shards=lambda w: PATHS.card(
+            "data", view_data("reconstructions", w.reconstruction)
+        ),
+        autoencoder=lambda w: PATHS.card(
+            "autoencoders", variant("reconstructions", w.reconstruction).autoencoder
+        ),
+        arrays=lambda w: weights_of(
+            "autoencoders", variant("reconstructions", w.reconstruction).autoencoder
+        ),
+        extractor=lambda w: extractor_files(
+            variant("reconstructions", w.reconstruction).extractor
+        ),
+    output:
+        card=f"{RESULTS}/reconstructions/{{reconstruction}}/card.json",
+    log:
+        f"{RESULTS}/logs/reconstruction/{{reconstruction}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/reconstruction/{{reconstruction}}.tsv"
+    conda:
+        "../envs/tessera.yaml"
+    threads: execute("reconstruction").threads
+    resources:
+        mem_mb=execute("reconstruction").memory_mb,
+        runtime=execute("reconstruction").runtime_minutes,
+        gpu=execute("reconstruction").gpus,
+        batch=execute("reconstruction").batch,
+    params:
+        settings=settings("reconstructions", "reconstruction"),
+    message:
+        "reconstruction {wildcards.reconstruction}: images against their reconstructions"
+    shell:
+        "python -m tessera.stages.reconstruction --settings {params.settings:q} --threads {threads} --batch {resources.batch}"
+        " --shards {input.shards} --autoencoder {input.autoencoder} --extractor {input.extractor}"
         " --card {output.card} 2>&1 | tee {log}"
 
 
 rule probe:
     input:
         model=lambda w: PATHS.card("stage1", w.stage1),
-        arrays=lambda w: weights_of("stage1", w.stage1),
-        tokens=lambda w: PATHS.cards("tokens", variant("stage1", w.stage1).tokens),
-        validation=lambda w: PATHS.cards(
-            "tokens", variant("stage1", w.stage1).tokens, "validation"
-        ),
+        arrays=probe_arrays,
+        tokens=lambda w: probe_tokens(w, "train"),
+        validation=lambda w: probe_tokens(w, "validation"),
     output:
         card=f"{RESULTS}/probes/{{probe}}/{{stage1}}.json",
     log:
@@ -84,12 +122,15 @@ rule probe:
         runtime=execute("probe").runtime_minutes,
         gpu=execute("probe").gpus,
         batch=execute("probe").batch,
+        log_every=CONFIG.log_every,
+        checkpoint_every=CONFIG.checkpoint_every,
     params:
         settings=settings("probes", "probe", each="stage1"),
     message:
         "probe {wildcards.probe}: linear classifiers on {wildcards.stage1}"
     shell:
-        "python -m tessera.stages.probe --settings {params.settings:q} --threads {threads} --batch {resources.batch}"
+        "python -m tessera.stages.probe --settings {params.settings:q} --threads {threads} --log-every {resources.log_every}"
+        " --checkpoint-every {resources.checkpoint_every} --batch {resources.batch}"
         " --model {input.model} --tokens {input.tokens} --validation {input.validation}"
         " --card {output.card} 2>&1 | tee {log}"
 

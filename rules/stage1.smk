@@ -21,6 +21,8 @@ rule stage1:
         f"{RESULTS}/logs/stage1/{{stage1}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/stage1/{{stage1}}.tsv"
+    wildcard_constraints:
+        stage1=names("stage1", published=False),
     priority: 20
     conda:
         "../envs/tessera.yaml"

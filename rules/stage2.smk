@@ -28,6 +28,8 @@ rule stage2:
         f"{RESULTS}/logs/stage2/{{stage2}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/stage2/{{stage2}}.tsv"
+    wildcard_constraints:
+        stage2=names("stage2", published=False),
     priority: 20
     conda:
         "../envs/tessera.yaml"

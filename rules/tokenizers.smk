@@ -11,6 +11,8 @@ rule encoder:
         f"{RESULTS}/logs/encoder/{{encoder}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/encoder/{{encoder}}.tsv"
+    wildcard_constraints:
+        encoder=names("encoders", published=False),
     # The longest chains of the experiment begin with encoder and autoencoder, so they go first.
     priority: 30
     conda:
@@ -35,8 +37,10 @@ rule encoder:
 rule features:
     input:
         shards=lambda w: PATHS.card("data", view_data("features", w.features)),
-        encoder=lambda w: encoder_files(variant("features", w.features).encoder),
-        arrays=lambda w: encoder_weights(variant("features", w.features).encoder),
+        encoder=lambda w: PATHS.card(
+            "encoders", variant("features", w.features).encoder
+        ),
+        arrays=lambda w: weights_of("encoders", variant("features", w.features).encoder),
     output:
         card=f"{RESULTS}/features/{{features}}/part-{{part}}-of-{{parts}}.json",
         part=f"{RESULTS}/features/{{features}}/part-{{part}}-of-{{parts}}.zarr.zip",
@@ -77,6 +81,8 @@ rule codebook:
         f"{RESULTS}/logs/codebook/{{codebook}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/codebook/{{codebook}}.tsv"
+    wildcard_constraints:
+        codebook=names("codebooks", published=False),
     conda:
         "../envs/tessera.yaml"
     threads: execute("codebook").threads
@@ -103,6 +109,8 @@ rule autoencoder:
         f"{RESULTS}/logs/autoencoder/{{autoencoder}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/autoencoder/{{autoencoder}}.tsv"
+    wildcard_constraints:
+        autoencoder=names("autoencoders", published=False),
     priority: 40
     conda:
         "../envs/tessera.yaml"

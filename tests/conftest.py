@@ -1,6 +1,7 @@
 """What all tests share."""
 
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -20,3 +21,23 @@ def golden() -> Path:
     if not folder.is_dir():
         pytest.skip("the DiGIT reference vectors (../shared/reference/digit-golden) are not here")
     return folder
+
+
+@pytest.fixture(scope="session")
+def inception_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Random weights in the exact file format of torch-fidelity's Inception: names and shapes."""
+    import torch
+    from torch_fidelity import FeatureExtractorInceptionV3
+
+    torch.manual_seed(0)
+    # Without a path it would fetch the published file; what it would load is left out.
+    source = "torch_fidelity.feature_extractor_inceptionv3.load_state_dict_from_url"
+    loading = mock.patch.object(FeatureExtractorInceptionV3, "load_state_dict")
+    with mock.patch(source, return_value={}), loading:
+        network = FeatureExtractorInceptionV3("inception-v3-compat", ["2048"])
+    for module in network.modules():
+        if isinstance(module, torch.nn.Conv2d):
+            torch.nn.init.kaiming_normal_(module.weight)  # features of about 1 at any depth
+    path: Path = tmp_path_factory.mktemp("inception") / "weights-inception-2015-12-05-6726825d.pth"
+    torch.save(network.state_dict(), path)
+    return path

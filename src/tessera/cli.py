@@ -31,8 +31,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     if words and words[0] in stages():
         # A stage has its own parser: its arguments pass through, `--help` too.
         return run_stage(words[0], words[1:])
-    arguments = _parser(stages()).parse_args(words)
     try:
+        if words[:1] == ["import"]:
+            return import_published(words[1:])  # with a parser of its own, too
+        arguments = _parser(stages()).parse_args(words)
         return int(arguments.work(arguments))
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -45,6 +47,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 def run_stage(stage: str, argv: Sequence[str]) -> int:
     """Runs a stage module with its own arguments, as `python -m tessera.stages.<stage>` does."""
     return int(importlib.import_module(f"tessera.stages.{stage}").main(argv))
+
+
+def import_published(argv: Sequence[str]) -> int:
+    """Runs `tessera import` with its own arguments."""
+    return int(importlib.import_module("tessera.reference.command").main(argv))
+
+
+def write_stand_ins(arguments: argparse.Namespace) -> int:
+    """Writes the stand-ins for ImageNet and the published weights."""
+    module = importlib.import_module("tessera.reference.stand_ins")
+    module.write_stand_ins(arguments.folder, arguments.train, arguments.validation)
+    print(f"stand-ins for ImageNet and for published weights lie in {arguments.folder}")
+    return 0
 
 
 def config_files(given: Sequence[str]) -> list[str]:
@@ -211,6 +226,17 @@ def _parser(stages: Sequence[str]) -> argparse.ArgumentParser:
 
     one = commands.add_parser("where", parents=[with_config], help="say where the results lie")
     one.set_defaults(work=show_results)
+
+    # Listed here; `main` passes its arguments on.
+    commands.add_parser("import", help="turn published weights into files of this project")
+
+    one = commands.add_parser(
+        "stand-ins", help="write images and weights for a rehearsal of an ImageNet experiment"
+    )
+    one.add_argument("folder", type=Path, help="folder to write; what is there already stays")
+    one.add_argument("--train", type=int, default=48, help="training images (default 48)")
+    one.add_argument("--validation", type=int, default=16, help="validation images (default 16)")
+    one.set_defaults(work=write_stand_ins)
 
     one = commands.add_parser("lock", help="show or decide which stages' code changed")
     one.add_argument(

@@ -145,8 +145,16 @@ class Pipeline:
         if section == "samples":
             return {"parts": [card("samplings", name)]}
         if section == "evaluations":
-            extractor = card("extractors", "cnn")
-            return {"shards": shards, "samples": card("samples", each), "extractor": extractor}
+            # The references of an evaluation are given by the test where they are no images.
+            shown = {} if variant.views is None else {"shards": shards}
+            return {
+                "samples": card("samples", each),
+                "extractor": card("extractors", "cnn"),
+            } | shown
+        if section == "reconstructions":
+            autoencoder = card("autoencoders", variant.autoencoder)
+            extractor = card("extractors", variant.extractor)
+            return {"shards": shards, "autoencoder": autoencoder, "extractor": extractor}
         return {"shards": shards, "tokenizers": [*tokenizers, card("autoencoders", "vqgan")]}
 
     def command(
@@ -166,10 +174,10 @@ class Pipeline:
         card = self.card(section, name, out, each=each, split=split, part=part, parts=parts)
         values: dict[str, Any] = {"settings": self.settings(section, name, each), "card": card}
         if section == "data":
-            count = self.config.data[name].shards
+            count = getattr(self.config.data[name], "shards", None)
             values["index"] = card.parent / "index.json"
             for which in ("train", "validation"):
-                total = getattr(count, which)
+                total = getattr(count, which, 0)
                 values[which] = [card.parent / f"{which}-{i}.tar" for i in range(total)]
         else:
             values |= self.inputs(section, name, split, each)
@@ -246,6 +254,7 @@ def run_all(pipeline: Pipeline) -> None:
         run("samples", name)
     run("extractors", "cnn", log_every=4)
     run("evaluations", "shapes", each="cond_ar")
+    run("reconstructions", "vqgan")
     run("probes", "linear", each="uncond")
     run("stabilities", "noise")
 

@@ -23,6 +23,7 @@ UNSEEDED = [
     ("tokens", "semantic", {"split": "train"}),
     ("tokens", "codes", {"split": "validation"}),
     ("samples", "cond_ar", {}),
+    ("reconstructions", "vqgan", {}),
     ("stabilities", "noise", {}),
     ("probes", "linear", {"each": "uncond"}),  # 12 images hardly tell two seeds apart
 ]

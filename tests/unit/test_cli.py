@@ -22,6 +22,7 @@ def checkout(tmp_path, monkeypatch) -> Path:
     """A folder with a config and its images; the command runs in it."""
     (tmp_path / "config.yaml").write_text(EXAMPLE.read_text())
     (tmp_path / "images" / "round").mkdir(parents=True)
+    (tmp_path / "images" / "round" / "1.png").touch()
     monkeypatch.chdir(tmp_path)
     sources.fingerprint.cache_clear()
     return tmp_path
@@ -59,7 +60,7 @@ def test_config_files_are_laid_over_config_yaml(checkout, capsys):
     files = ["--configfile", "a.yaml", "b.yaml"]
     assert main(["settings", "codebooks", "k8", *files]) == 0
     settings = json.loads(capsys.readouterr().out)["settings"]
-    assert settings == {"clusters": 6, "iterations": 3, "seed": 4}
+    assert settings == {"kind": "fitted", "clusters": 6, "iterations": 3, "seed": 4}
 
 
 @pytest.mark.parametrize(
@@ -96,6 +97,7 @@ def test_check_says_what_a_config_holds(checkout, capsys):
 
 def test_check_looks_for_the_image_folders(checkout, capsys):
     """A missing folder is found before the workflow runs."""
+    (checkout / "images" / "round" / "1.png").unlink()
     (checkout / "images" / "round").rmdir()
     (checkout / "images").rmdir()
     assert main(["check"]) == 1

@@ -13,13 +13,25 @@ LIGHT = (
     "tessera.config.load",
     "tessera.config.resolve",
     "tessera.config.guard",
+    "tessera.config.lineage",
+    "tessera.config.schema",
     "tessera.config.paths",
     "tessera.decisions",
     "tessera.fingerprint",
     "tessera.io.cards",
     "tessera.report.outputs",
 )
-HEAVY = {"torch", "torchvision", "timm", "sklearn", "scipy", "matplotlib", "faiss", "zarr"}
+HEAVY = {
+    "torch",
+    "torchvision",
+    "timm",
+    "sklearn",
+    "scipy",
+    "matplotlib",
+    "faiss",
+    "zarr",
+    "pyarrow",
+}
 
 
 def imported(repo: Path, statement: str) -> set[str]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -26,6 +27,7 @@ BELOW = {
         "extractor/cnn",
         "evaluation/digits/cond_ar",
         "evaluation/digits/vq",
+        "reconstruction/vqgan",
         "stability/noise",
     ],
     "shards/shapes": [
@@ -43,6 +45,7 @@ BELOW = {
         "sampling/cond_ar",
         "sampling/cond_nar",
         "sampling/vq",
+        "reconstruction/vqgan",
         "stability/noise",
     ],
     "autoencoder/shapes": ["tokens/shapes", "sampling/shapes"],
@@ -65,11 +68,16 @@ BELOW = {
     "samples/cond_nar": [],
     "samples/vq": ["evaluation/digits/vq"],
     "samples/shapes": ["evaluation/shapes/shapes"],
-    "extractor/cnn": ["evaluation/digits/cond_ar", "evaluation/digits/vq"],
+    "extractor/cnn": [
+        "evaluation/digits/cond_ar",
+        "evaluation/digits/vq",
+        "reconstruction/vqgan",
+    ],
     "extractor/shapes": ["evaluation/shapes/shapes"],
     "evaluation/digits/cond_ar": [],
     "evaluation/digits/vq": [],
     "evaluation/shapes/shapes": [],
+    "reconstruction/vqgan": [],
     "probe/linear/uncond": [],
     "probe/linear/wide": [],
     "stability/noise": [],
@@ -208,7 +216,13 @@ ROWS: dict[str, tuple[Edit, set[str]]] = {
     "the number of clusters": (put("codebooks.k16.clusters", 15), below("codebook/k16")),
     "the seed of the crops": (
         put("views.digits.seed", 2),
-        below("features/dino", "autoencoder/vqgan", "stability/noise", *EVALUATIONS[:2]),
+        below(
+            "features/dino",
+            "autoencoder/vqgan",
+            "reconstruction/vqgan",
+            "stability/noise",
+            *EVALUATIONS[:2],
+        ),
     ),
     "the layer of the features": (
         put("features.dino.layer", 2),
@@ -223,6 +237,17 @@ ROWS: dict[str, tuple[Edit, set[str]]] = {
     "an extractor's training": (put("extractors.shapes.steps", 7), below("extractor/shapes")),
     "the levels of noise": (put("stabilities.noise.levels", [10]), below("stability/noise")),
     "the metrics": (put("evaluations.digits.metrics", ["fid"]), below(*EVALUATIONS[:2])),
+    "the images of a reconstruction": (
+        put("reconstructions.vqgan.split", "train"),
+        below("reconstruction/vqgan"),
+    ),
+    "a reconstruction by another extractor": (
+        both(
+            put("extractors.wide", {"extends": "cnn", "width": 128}),
+            put("reconstructions.vqgan.extractor", "wide"),
+        ),
+        {"extractor/wide"} | below("reconstruction/vqgan"),
+    ),
     "the updates of a probe": (
         put("probes.linear.steps", 5),
         below("probe/linear/uncond", "probe/linear/wide"),
@@ -337,6 +362,7 @@ def test_an_overlay_is_an_edit(finished):
         ("stage1", TRAININGS),
         ("samples", ["samples/cond_ar", "samples/cond_nar", "samples/vq", "samples/shapes"]),
         ("evaluation", EVALUATIONS),
+        ("reconstruction", ["reconstruction/vqgan"]),
         ("stability", ["stability/noise"]),
     ],
 )
@@ -415,3 +441,32 @@ def test_jobs_find_their_python_without_an_activated_environment(fresh):
     assert done.returncode == 0, done.stderr
     card = json.loads((fresh.folder / "results/shards/digits/card.json").read_text())
     assert card["results"]["train_images"] == 1437
+
+
+def test_an_evaluation_against_statistics(finished):
+    """Its job reads the file instead of shards.
+
+    When the file was written changes nothing, which one it is does.
+    """
+    file = finished.folder / "my statistics.npz"
+    weights = finished.folder / "inception.pth"
+    for path in (file, weights):
+        path.write_text("nothing reads it")
+    inception = {"kind": "inception", "weights": weights.name, "sha256": "1" * 64}
+    adm = {"extractor": "inception", "statistics": file.name, "statistics_sha256": "0" * 64}
+    write(finished.config, put("extractors.inception", inception))
+    write(finished.config, put("evaluations.adm", adm | {"samplings": ["vq"]}))
+    job = {"evaluation/adm/vq"}
+    card = finished.folder / "results/evaluations/adm/vq.json"
+    try:
+        assert finished.jobs() == job | PAPER
+        done = finished.run("results/evaluations/adm/vq.json", "--printshellcmds")
+        assert done.returncode == 0, done.stdout
+        assert re.search(r"--shards +--statistics 'my statistics\.npz' --extractor", done.stdout)
+        assert finished.jobs() == PAPER
+        os.utime(file)
+        assert finished.jobs() == PAPER
+        write(finished.config, put("evaluations.adm.statistics_sha256", "2" * 64))
+        assert finished.jobs() == job | PAPER
+    finally:
+        card.unlink(missing_ok=True)

@@ -1,9 +1,10 @@
 """What all sections of the config share: strict settings, references, untracked fields."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 NAME = r"^[a-z0-9][a-z0-9_]*$"
 """A variant's name is a folder and a wildcard: lower-case letters, digits and underscores."""
@@ -63,6 +64,36 @@ class Variant(Settings):
     label: str = untracked("", "the name shown in tables and figures; changes nothing else")
 
 
+class Published(Variant):
+    """A variant whose weights somebody else trained, in a folder that `tessera import` wrote."""
+
+    kind: Literal["published"]
+    path: str = untracked(
+        ..., "folder that `tessera import` wrote; what it holds counts, not where it lies"
+    )
+
+
+def file_digest() -> Any:
+    """The field beside a path of published weights that tells which they are."""
+    return Field(
+        None,
+        pattern=r"^[0-9a-f]{8,64}$",
+        description="SHA-256 of that file, or its first digits (8 or more); null: whatever the "
+        "file holds when the workflow is launched",
+    )
+
+
+def default_kind(kind: str) -> BeforeValidator:
+    """For a union of variants told apart by `kind`: the one that is meant where none is given."""
+
+    def fill(values: Any) -> Any:
+        if isinstance(values, Mapping) and "kind" not in values:
+            return {"kind": kind, **values}
+        return values
+
+    return BeforeValidator(fill)
+
+
 def references(settings: type[BaseModel]) -> dict[str, Reference]:
     """The fields of a settings class that name other variants."""
     found = {}
@@ -95,3 +126,9 @@ def require_warmup(warmup: int, steps: int) -> None:
     """Raises ValueError unless the warm-up ends before the training."""
     if warmup >= steps:
         raise ValueError(f"warmup ({warmup}) must be below steps ({steps}): change one")
+
+
+def require_one_tokenizer(codebook: str | None, autoencoder: str | None) -> None:
+    """Raises ValueError unless exactly one tokenizer is named."""
+    if (codebook is None) == (autoencoder is None):
+        raise ValueError("name one tokenizer: either codebook or autoencoder")

@@ -3,10 +3,17 @@
 from collections.abc import Iterator
 from typing import Any
 
+from tessera.config import lineage
 from tessera.config.base import Reference, references
-from tessera.config.results import ClassifierExtractor, Sampling
+from tessera.config.results import ClassifierExtractor
 from tessera.config.schema import Config
-from tessera.config.tokenizers import TrainedEncoder
+from tessera.config.tokenizers import (
+    FittedCodebook,
+    PublishedCodebook,
+    Reading,
+    TrainedAutoencoder,
+)
+from tessera.config.training import TrainedStage1, TrainedStage2
 from tessera.errors import UserError
 
 
@@ -43,69 +50,113 @@ def _references(config: Config) -> Iterator[tuple[str, str, str, Reference, str]
 
 def _crops(config: Config) -> None:
     for name, views in config.views.items():
-        size = views.resize or config.data[views.data].image_size
-        if size is not None and views.crop > size:
-            raise UserError(
-                f"config: views.{name}.crop ({views.crop}) is larger than the image ({size}): "
-                "lower it, or raise `resize`"
-            )
+        size = views.resize or getattr(config.data[views.data], "image_size", None)
+        sides = {"crop": views.crop, "validation_crop": views.side("validation")}
+        if views.resized_crop:
+            del sides["crop"]  # it is enlarged where the image is smaller
+        for field, side in sides.items():
+            if size is not None and side > size:
+                raise UserError(
+                    f"config: views.{name}.{field} ({side}) is larger than the image ({size}): "
+                    "lower it, or raise `resize`"
+                )
 
     for name, autoencoder in config.autoencoders.items():
-        crop, side = config.views[autoencoder.views].crop, autoencoder.model.resolution
-        if crop != side:
+        if not isinstance(autoencoder, TrainedAutoencoder):
+            continue
+        views, side = config.views[autoencoder.views], autoencoder.model.resolution
+        if views.crop != side:
             raise UserError(
                 f"config: autoencoders.{name}.model.resolution ({side}) is not the crop of "
-                f"views.{autoencoder.views} ({crop}): make them equal"
+                f"views.{autoencoder.views} ({views.crop}): make them equal"
+            )
+        if views.side("validation") != side:
+            raise UserError(
+                f"config: autoencoders.{name} reads images of {side} pixels, and "
+                f"views.{autoencoder.views}.validation_crop is {views.side('validation')}: make "
+                "them equal"
             )
     for name, tokens in config.tokens.items():
+        crop, held_out = (
+            config.views[tokens.views].crop,
+            config.views[tokens.views].side("validation"),
+        )
+        reading = lineage.reading_of_codebook(config, tokens.codebook) if tokens.codebook else None
+        if crop != held_out and (reading is None or reading.input_size is None):
+            raise UserError(
+                f"config: tokens.{name} would have other lengths in training and validation, for "
+                f"views.{tokens.views} has crops of {crop} and {held_out} pixels: make them equal, "
+                "or name a codebook whose features have an `input_size`"
+            )
         if tokens.autoencoder is not None:
-            crop = config.views[tokens.views].crop
-            side = config.autoencoders[tokens.autoencoder].model.resolution
-            if crop != side:
+            reads = lineage.resolution(config, tokens.autoencoder)
+            if reads is not None and crop != reads:
                 raise UserError(
                     f"config: tokens.{name} gives crops of {crop} pixels to "
-                    f"autoencoders.{tokens.autoencoder}, which reads {side}: use views of {side}"
+                    f"autoencoders.{tokens.autoencoder}, which reads {reads}: use views of {reads}"
                 )
 
 
 def _layers(config: Config) -> None:
-    for name, features in config.features.items():
-        encoder = config.encoders[features.encoder]
-        if isinstance(encoder, TrainedEncoder) and features.layer > encoder.model.depth:
+    readings: dict[str, Reading] = {f"features.{n}": v for n, v in config.features.items()}
+    for name, codebook in config.codebooks.items():
+        if isinstance(codebook, PublishedCodebook):
+            readings[f"codebooks.{name}"] = codebook
+    for place, reading in readings.items():
+        blocks = lineage.depth(config, reading.encoder)
+        if blocks is not None and reading.layer > blocks:
             raise UserError(
-                f"config: features.{name}.layer ({features.layer}, counted from the end) is beyond "
-                f"the {encoder.model.depth} blocks of encoders.{features.encoder}: lower it"
+                f"config: {place}.layer ({reading.layer}, counted from the end) is beyond "
+                f"the {blocks} blocks of encoders.{reading.encoder}: lower it"
             )
-
-
-def _painted(config: Config, sampling: Sampling) -> int:
-    """Side of the images that a sampling paints, pixels."""
-    tokens = config.stage1[sampling.stage1].tokens
-    if sampling.stage2 is not None:
-        tokens = config.stage2[sampling.stage2].codes
-    autoencoder = config.tokens[tokens].autoencoder
-    assert autoencoder is not None  # checked by `_pairs` and `_samplings`
-    return config.autoencoders[autoencoder].model.resolution
 
 
 def _evaluations(config: Config) -> None:
     for name, evaluation in config.evaluations.items():
-        crop = config.views[evaluation.views].crop
         extractor = config.extractors[evaluation.extractor]
-        if isinstance(extractor, ClassifierExtractor) and extractor.image_size != crop:
-            raise UserError(
-                f"config: extractors.{evaluation.extractor}.image_size ({extractor.image_size}) is "
-                f"not the crop of views.{evaluation.views} ({crop}) that evaluations.{name} "
-                "compares with: make them equal"
-            )
+        if evaluation.views is None:
+            if isinstance(extractor, ClassifierExtractor):
+                raise UserError(
+                    f"config: evaluations.{name} compares features of the classifier "
+                    f"extractors.{evaluation.extractor} with statistics, which are Inception's: "
+                    "name an extractor of kind inception, or give views instead"
+                )
+            continue
+        crop = config.views[evaluation.views].side("validation")  # also of training images
+        _same_size(config, f"evaluations.{name}", evaluation.extractor, evaluation.views)
         for entry in evaluation.samplings:
-            side = _painted(config, config.samplings[entry])
-            if side != crop:
+            painter = lineage.painter(config, config.samplings[entry])[1]
+            side = lineage.resolution(config, painter)
+            if side is not None and side != crop:
                 raise UserError(
                     f"config: evaluations.{name} compares images of {side} pixels "
                     f"(samplings.{entry}) with crops of {crop} (views.{evaluation.views}): "
                     f"give it views of {side}"
                 )
+
+
+def _same_size(config: Config, place: str, extractor: str, views: str) -> None:
+    """Raises where a classifier sees images of another size than the views that it judges."""
+    chosen, crop = config.extractors[extractor], config.views[views].side("validation")
+    if isinstance(chosen, ClassifierExtractor) and chosen.image_size != crop:
+        raise UserError(
+            f"config: extractors.{extractor}.image_size ({chosen.image_size}) is not the crop of "
+            f"views.{views} ({crop}) that {place} compares with: make them equal"
+        )
+
+
+def _reconstructions(config: Config) -> None:
+    for name, reconstruction in config.reconstructions.items():
+        crop = config.views[reconstruction.views].side("validation")
+        reads = lineage.resolution(config, reconstruction.autoencoder)
+        if reads is not None and crop != reads:
+            raise UserError(
+                f"config: reconstructions.{name} gives crops of {crop} pixels to "
+                f"autoencoders.{reconstruction.autoencoder}, which reads {reads}: "
+                f"use views of {reads}"
+            )
+        place = f"reconstructions.{name}"
+        _same_size(config, place, reconstruction.extractor, reconstruction.views)
 
 
 def _names(config: Config) -> None:
@@ -120,6 +171,8 @@ def _names(config: Config) -> None:
 
 def _points(config: Config) -> None:
     for name, codebook in config.codebooks.items():
+        if not isinstance(codebook, FittedCodebook):
+            continue
         points = config.features[codebook.features].points
         if codebook.clusters > points:
             raise UserError(
@@ -130,6 +183,8 @@ def _points(config: Config) -> None:
 
 def _pairs(config: Config) -> None:
     for name, stage2 in config.stage2.items():
+        if not isinstance(stage2, TrainedStage2):
+            continue
         semantic, codes = config.tokens[stage2.semantic], config.tokens[stage2.codes]
         if semantic.codebook is None:
             raise UserError(
@@ -150,20 +205,20 @@ def _pairs(config: Config) -> None:
 
 def _samplings(config: Config) -> None:
     for name, sampling in config.samplings.items():
-        drawn = config.tokens[config.stage1[sampling.stage1].tokens]
+        drawn = lineage.tokenizer_of_stage1(config, sampling.stage1)
         if sampling.stage2 is None:
-            if drawn.autoencoder is None:
+            if drawn[0] != "autoencoders":
                 raise UserError(
                     f"config: samplings.{name} draws semantic tokens and has no stage2 to turn "
                     "them into an image: set `stage2`"
                 )
             continue
-        wanted = config.tokens[config.stage2[sampling.stage2].semantic]
-        if drawn.codebook != wanted.codebook:
+        wanted = lineage.tokenizers_of_stage2(config, sampling.stage2)[0]
+        if drawn != wanted:
             raise UserError(
                 f"config: samplings.{name} mixes vocabularies: stage1.{sampling.stage1} draws "
-                f"tokens of {drawn.codebook or drawn.autoencoder!r}, stage2.{sampling.stage2} "
-                f"reads tokens of {wanted.codebook!r}: choose two of one codebook"
+                f"tokens of {drawn[1]!r}, stage2.{sampling.stage2} reads tokens of {wanted[1]!r}: "
+                "choose two of one codebook"
             )
 
 
@@ -175,12 +230,28 @@ def _probes(config: Config) -> None:
                     f"config: probes.{name}.stage1 names {model!r}, which is given the class, so "
                     "that a probe would measure nothing: name unconditional models"
                 )
+            tokens = lineage.tokens_of_probe(config, probe, model)
+            if tokens is None:
+                raise UserError(
+                    f"config: probes.{name} names no token set, and the published stage1.{model} "
+                    "was trained on none of this config: set `tokens`"
+                )
+            given = lineage.tokenizer_of_tokens(config, tokens)
+            drawn = lineage.tokenizer_of_stage1(config, model)
+            if given != drawn:
+                raise UserError(
+                    f"config: probes.{name}.tokens names tokens of {given[0]}.{given[1]} "
+                    f"({tokens!r}), but stage1.{model} draws those of {drawn[0]}.{drawn[1]}: name "
+                    "tokens of that one"
+                )
 
 
 def _batches(config: Config) -> None:
     for stage, section in (("stage1", config.stage1), ("stage2", config.stage2)):
         micro = config.execute(stage).micro_batch
         for name, variant in section.items():
+            if not isinstance(variant, TrainedStage1 | TrainedStage2):
+                continue
             batch = variant.training.batch
             if micro is not None and batch % micro:
                 raise UserError(
@@ -197,6 +268,7 @@ CHECKS = (
     _samplings,
     _probes,
     _evaluations,
+    _reconstructions,
     _names,
     _batches,
 )

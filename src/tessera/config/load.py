@@ -9,10 +9,15 @@ import yaml
 from pydantic import ValidationError
 
 from tessera.config.checks import check
-from tessera.config.schema import EXTRA_STAGES, STAGE_OF, Config
+from tessera.config.schema import STAGE_OF, Config, stages
 from tessera.errors import UserError
 
 SECTIONS = ("data", "views", *(section for section in STAGE_OF if section != "data"))
+
+_OF_KINDS = [
+    section for section, field in Config.model_fields.items() if "discriminator" in str(field)
+]
+"""Sections whose variants are of several kinds."""
 
 
 class _UniqueKeys(yaml.CSafeLoader):
@@ -73,16 +78,50 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def load(files: Sequence[Path | str]) -> Config:
-    """Reads, merges and validates config files, the later over the earlier.
+def chain(files: Sequence[Path | str], above: Sequence[Path] = ()) -> list[Path]:
+    """The files that make up a config, in the order in which they are laid over each other.
+
+    A file with `base: FILE` (relative to its own folder) is laid over that file and nothing else;
+    with `base: null` it stands alone. Without `base` it is laid over the files before it.
+
+    Args:
+        files: the files as given, config.yaml first.
+        above: the files that led here by their `base`.
+
+    Raises:
+        UserError: a file is absent or no map, `base` is no file name, or files are based on each
+            other in a circle.
+    """
+    found: list[Path] = []
+    for file in map(Path, files):
+        if file.resolve() in above:
+            raise UserError(f"{file} is based on itself in a circle: remove one `base`")
+        settings = read_yaml(file)
+        if "base" in settings:
+            base = settings["base"]
+            if base is not None and not isinstance(base, str):
+                raise UserError(f"{file}: base must be the name of a config file, or null")
+            below = [] if base is None else [file.parent / base]
+            found = chain(below, [*above, file.resolve()])
+        found.append(file)
+    return found
+
+
+def load(files: Sequence[Path | str], overrides: Mapping[str, Any] | None = None) -> Config:
+    """Reads, merges and validates config files, the later over the earlier; see `chain`.
+
+    Args:
+        files: the files.
+        overrides: settings laid over all files, such as those of the command line.
 
     Raises:
         UserError: what is wrong, where, and what to do.
     """
     raw: dict[str, Any] = {}
-    for file in files:
+    for file in chain(files):
         raw = merge(raw, read_yaml(file))
-    return validate(raw)
+    raw.pop("base", None)
+    return validate(merge(raw, overrides or {}))
 
 
 def validate(raw: Mapping[str, Any]) -> Config:
@@ -102,12 +141,10 @@ def validate(raw: Mapping[str, Any]) -> Config:
         config = Config.model_validate(expanded)
     except ValidationError as error:
         raise UserError(_sentence(error)) from error
-    unknown = set(config.execution) - {*STAGE_OF.values(), *EXTRA_STAGES, "default"}
+    unknown = set(config.execution) - {*stages(), "default"}
     if unknown:
         name = sorted(unknown)[0]
-        raise UserError(
-            f"config: execution.{name} is no stage{_suggest(name, [*STAGE_OF.values()])}"
-        )
+        raise UserError(f"config: execution.{name} is no stage{_suggest(name, stages())}")
     check(config)
     return config
 
@@ -174,7 +211,7 @@ def _sentence(error: ValidationError) -> str:
 def _place(location: tuple[Any, ...]) -> str:
     """`encoders.dino.training.steps`, without the tag that pydantic adds for a variant's kind."""
     parts = [str(part) for part in location if part != "[key]"]
-    if len(parts) > 3 and parts[0] in ("data", "encoders", "autoencoders", "extractors"):
+    if len(parts) > 2 and parts[0] in _OF_KINDS:
         del parts[2]
     return ".".join(parts)
 
@@ -190,6 +227,12 @@ def _suggest_setting(location: tuple[Any, ...]) -> str:
     return f": did you mean {close[0]!r}?" if close else ": remove it"
 
 
+def _kinds(schema: Mapping[str, Any]) -> Sequence[Any]:
+    """The values that a JSON schema allows for `kind`."""
+    kinds: Sequence[Any] = schema.get("enum") or [schema.get("const")]
+    return kinds
+
+
 def _below(place: dict[str, Any], part: Any, definitions: dict[str, Any]) -> list[dict[str, Any]]:
     """The parts of a JSON schema to which one step of an error's location may lead."""
     properties = place.get("properties", {})
@@ -199,7 +242,7 @@ def _below(place: dict[str, Any], part: Any, definitions: dict[str, Any]) -> lis
         found = next(iter(place["patternProperties"].values()))
     elif isinstance(place.get("additionalProperties"), dict):
         found = place["additionalProperties"]
-    elif properties.get("kind", {}).get("const") == part:
+    elif part in _kinds(properties.get("kind", {})):
         found = place  # pydantic names the kind of a variant as a step of its own
     else:
         return []

@@ -5,7 +5,9 @@ One folder a stage, in it one a variant. The workflow and the command line both 
 
 from pathlib import PurePosixPath
 
+from tessera.config.data import FolderData, ParquetData, WebDatasetData
 from tessera.config.schema import STAGE_OF, Config
+from tessera.config.sources import split_files
 
 SPLITS = ("train", "validation")
 
@@ -44,18 +46,33 @@ class Paths:
         return [f"{folder}/{part_name(part, parts)}.json" for part in range(parts)]
 
     def parts(self, section: str, name: str, split: str = "train") -> int:
-        """Jobs that make a variant: as configured, but never more than there are shards."""
+        """Jobs that make a variant: as configured, but never more than there are shards.
+
+        Raises:
+            UserError: the images are in files of which none is found.
+        """
         asked = self.config.execute(STAGE_OF[section]).parts
         if section not in ("features", "tokens"):
             return asked
         views = self.config.views[getattr(self.config, section)[name].views]
-        return min(asked, getattr(self.config.data[views.data].shards, split))
+        data = self.config.data[views.data]
+        if isinstance(data, WebDatasetData | ParquetData):
+            return min(asked, len(split_files(data)[split]))
+        return min(asked, getattr(data.shards, split))
 
     def shards(self, data: str, split: str) -> list[str]:
-        """The tar files of a split."""
-        count = getattr(self.config.data[data].shards, split)
+        """What the stage `shards` writes of a split beside the index.
+
+        Tar files, or lists of files where a folder is read in place; nothing for files that hold
+        many images already.
+        """
+        variant = self.config.data[data]
+        if isinstance(variant, WebDatasetData | ParquetData):
+            return []
+        count = getattr(variant.shards, split)
+        kind = "tsv" if isinstance(variant, FolderData) and variant.in_place else "tar"
         folder = self.folder("data", data)
-        return [f"{folder}/{split}-{i:05d}-of-{count:05d}.tar" for i in range(count)]
+        return [f"{folder}/{split}-{i:05d}-of-{count:05d}.{kind}" for i in range(count)]
 
     def pair(self, section: str, name: str, each: str) -> str:
         """The card of one job of a variant that makes a job for each entry of a list."""

@@ -10,12 +10,14 @@ folder.
 
 from typing import Any
 
-from tessera.config.base import references, tracked_fields
+from tessera.config.base import Published, Variant, references, tracked_fields
 from tessera.config.canonical import canonical_json, sha256_json
-from tessera.config.data import FolderData
 from tessera.config.lock import stage_versions
-from tessera.config.schema import STAGE_OF, Config
-from tessera.config.sources import fingerprint
+from tessera.config.published import contents, file_digest
+from tessera.config.results import InceptionExtractor
+from tessera.config.schema import STAGE_OF, Config, stage_of
+from tessera.config.sources import source_state
+from tessera.config.tokenizers import TimmEncoder
 
 Node = dict[str, Any]
 
@@ -50,13 +52,24 @@ def node(
             }
         elif value is not None:
             inputs[field] = node(config, reference.section, value, files=files)
-    if files and isinstance(variant, FolderData):
-        inputs["files"] = fingerprint(variant.path, variant.watch)
+    if files and (state := _state_of_files(section, variant)) is not None:
+        inputs["files"] = state
     made: Node = {"settings": settings, "inputs": inputs}
     if section in STAGE_OF:
-        stage = STAGE_OF[section]
+        stage = stage_of(section, variant)
         made |= {"stage": stage, "version": stage_versions()[stage]}
     return made
+
+
+def _state_of_files(section: str, variant: Variant) -> str | None:
+    """What tells that a file which a variant names was replaced; None where it names none."""
+    if isinstance(variant, Published):
+        return contents(variant.path, section)
+    if isinstance(variant, TimmEncoder | InceptionExtractor):
+        if variant.weights is None or variant.sha256 is not None:
+            return None
+        return file_digest(variant.weights)
+    return source_state(variant)
 
 
 def settings_text(

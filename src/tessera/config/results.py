@@ -1,10 +1,10 @@
 """Settings of sampling, evaluation, linear probes and stability."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from tessera.config.base import Name, Reference, Settings, Variant, untracked
+from tessera.config.base import Name, Reference, Settings, Variant, file_digest, untracked
 from tessera.config.data import Split
 
 
@@ -65,26 +65,79 @@ class InceptionExtractor(Variant):
     weights: str = untracked(
         ..., "path of torch-fidelity's Inception weights; the digest tells which they are"
     )
-    sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="digest of that file")
+    sha256: str | None = file_digest()
 
 
 Extractor = Annotated[ClassifierExtractor | InceptionExtractor, Field(discriminator="kind")]
 Metric = Literal["fid", "is", "kid", "prc"]
+OF_STATISTICS: tuple[Metric, ...] = ("fid", "is")
+"""What can be computed where only mean and covariance of the reference features are known."""
 
 
 class Evaluation(Variant):
-    """Distances between sample sets and a reference set, by one extractor."""
+    """Distances between sample sets and a reference, by one extractor.
+
+    The reference is either images (`views`) or published statistics (`statistics`). Numbers
+    against the one are never comparable with numbers against the other: they have other names.
+    """
 
     extractor: Annotated[Name, Reference("extractors")]
-    views: Annotated[Name, Reference("views")]
+    views: Annotated[Name | None, Reference("views")] = None
     split: Split = Field("train", description="reference images: centre crops of this split")
+    statistics: str | None = untracked(
+        None,
+        "instead of `views`: an .npz file with the mean `mu` and the covariance `sigma` of "
+        "Inception's features, as ADM publishes them; the digest tells which they are",
+    )
+    statistics_sha256: str | None = Field(
+        None, pattern=r"^[0-9a-f]{64}$", description="digest of that file; needed with it"
+    )
     metrics: tuple[Metric, ...] = Field(
-        ("fid", "is", "kid", "prc"), min_length=1, description="what is computed"
+        ("fid", "is", "kid", "prc"),
+        min_length=1,
+        description="what is computed; against statistics fid and is alone, which is then the "
+        "default",
     )
     seed: int = Field(0, ge=0, description="seed of the random subsets")
     samplings: Annotated[tuple[Name, ...], Reference("samplings", each=True)] = Field(
         description="the sample sets, a job each"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _metrics_of_statistics(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("statistics") and "metrics" not in values:
+            return {**values, "metrics": OF_STATISTICS}
+        return values
+
+    @model_validator(mode="after")
+    def _one_reference(self) -> Self:
+        if (self.views is None) == (self.statistics is None):
+            raise ValueError(
+                "name one reference: either views (images) or statistics (a file of them)"
+            )
+        if (self.statistics is None) != (self.statistics_sha256 is None):
+            raise ValueError("statistics and statistics_sha256 belong together: set both")
+        if self.statistics is None:
+            return self
+        if "split" in self.model_fields_set:
+            raise ValueError("split belongs to views, statistics have none: remove it")
+        further = [metric for metric in self.metrics if metric not in OF_STATISTICS]
+        if further:
+            raise ValueError(
+                f"{further[0]} needs the reference images, statistics allow only "
+                f"{' and '.join(OF_STATISTICS)}: remove it, or give views"
+            )
+        return self
+
+
+class Reconstruction(Variant):
+    """What an autoencoder loses: images against their own reconstructions."""
+
+    autoencoder: Annotated[Name, Reference("autoencoders")]
+    views: Annotated[Name, Reference("views")]
+    split: Split = Field("validation", description="centre crops of this split")
+    extractor: Annotated[Name, Reference("extractors")]
 
 
 class Probe(Variant):
@@ -93,13 +146,21 @@ class Probe(Variant):
     stage1: Annotated[tuple[Name, ...], Reference("stage1", each=True)] = Field(
         description="the models, a job each"
     )
+    tokens: Annotated[Name | None, Reference("tokens")] = Field(
+        None,
+        description="the token set that is probed, such as one of other crops; null: the one that "
+        "the model was trained on. A published model needs one",
+    )
     steps: int = Field(2000, ge=1, description="SGD updates")
     batch: int = Field(256, ge=1, description="images an update")
     learning_rate: float = Field(0.4, gt=0, description="peak; cosine to 0")
     batch_norm: bool = Field(
         False, description="features are normalised first, as in MAE's probe; DiGIT has none"
     )
-    seed: int = Field(0, ge=0, description="seed of weights and order")
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32", description="arithmetic of the frozen model; the probes are trained in float32"
+    )
+    seed: int = Field(0, ge=0, description="seed of weights, order and views")
 
 
 class Stability(Variant):

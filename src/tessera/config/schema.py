@@ -2,9 +2,16 @@
 
 from pydantic import Field
 
-from tessera.config.base import Name, Settings
+from tessera.config.base import Name, Settings, Variant
 from tessera.config.data import Data, Views
-from tessera.config.results import Evaluation, Extractor, Probe, Sampling, Stability
+from tessera.config.results import (
+    Evaluation,
+    Extractor,
+    Probe,
+    Reconstruction,
+    Sampling,
+    Stability,
+)
 from tessera.config.tokenizers import Autoencoder, Codebook, Encoder, Features, Tokens
 from tessera.config.training import Stage1, Stage2
 
@@ -42,6 +49,7 @@ class Config(Settings):
     samplings: dict[Name, Sampling] = Field({})
     extractors: dict[Name, Extractor] = Field({})
     evaluations: dict[Name, Evaluation] = Field({})
+    reconstructions: dict[Name, Reconstruction] = Field({})
     probes: dict[Name, Probe] = Field({})
     stabilities: dict[Name, Stability] = Field({})
     execution: dict[str, Execution] = Field(
@@ -65,10 +73,14 @@ STAGE_OF = {
     "samplings": "sampling",
     "extractors": "extractor",
     "evaluations": "evaluation",
+    "reconstructions": "reconstruction",
     "probes": "probe",
     "stabilities": "stability",
 }
 """Section → the stage that makes its variants. `views` are only settings: no stage makes them."""
+
+PUBLISHED = "published"
+"""The stage that adopts weights that somebody else trained, in whatever section they are named."""
 
 EXTRA_STAGES = ("samples", "tables", "figures")
 """Stages that make no variant of their own: they export and report."""
@@ -76,4 +88,11 @@ EXTRA_STAGES = ("samples", "tables", "figures")
 
 def stages() -> tuple[str, ...]:
     """All stages, in the order in which the data goes."""
-    return (*STAGE_OF.values(), *EXTRA_STAGES)
+    images, *others = STAGE_OF.values()
+    return (images, PUBLISHED, *others, *EXTRA_STAGES)
+
+
+def stage_of(section: str, variant: Variant) -> str:
+    """The stage that makes a variant: that of its section, or the one that adopts weights."""
+    adopted = getattr(variant, "kind", None) in ("published", "timm")
+    return PUBLISHED if adopted else STAGE_OF[section]

@@ -4,7 +4,17 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from tessera.config.base import Name, Reference, Variant, untracked
+from tessera.config.base import (
+    Name,
+    Published,
+    Reference,
+    Settings,
+    Variant,
+    default_kind,
+    file_digest,
+    require_one_tokenizer,
+    untracked,
+)
 from tessera.config.networks import (
     DINOTraining,
     DiscriminatorShape,
@@ -12,6 +22,8 @@ from tessera.config.networks import (
     VQGANShape,
     VQGANTraining,
 )
+
+PositionResampling = Literal["dinov2", "timm"]
 
 
 class TrainedEncoder(Variant):
@@ -23,45 +35,77 @@ class TrainedEncoder(Variant):
     training: DINOTraining
 
 
+class PublishedEncoder(Published):
+    """A published encoder that `tessera import` has read."""
+
+
 class TimmEncoder(Variant):
-    """A published encoder, by its name in timm, with weights from a local file."""
+    """A vision transformer of timm by its name, with weights from a local file or from the hub."""
 
     kind: Literal["timm"]
     model: str = Field(min_length=1, description="timm's model name")
-    weights: str = untracked(
-        ..., "path of the weights (.safetensors, .pth); the digest tells which they are"
+    weights: str | None = untracked(
+        None,
+        "path of the weights (.safetensors, .pth); the digest tells which they are. null: timm "
+        "fetches them from the hub by the model's name",
     )
-    sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="digest of that file")
+    sha256: str | None = file_digest()
+    position_resampling: PositionResampling = Field(
+        "dinov2",
+        description="how positions are resized to other grids: as DINOv2's own code does it (and "
+        "so DiGIT's tokens), or as timm does it, which gives other tokens",
+    )
+
+    @model_validator(mode="after")
+    def _digest_of_a_file(self) -> Self:
+        if self.weights is None and self.sha256 is not None:
+            raise ValueError("sha256 is the digest of a local file: give weights too")
+        return self
 
 
-Encoder = Annotated[TrainedEncoder | TimmEncoder, Field(discriminator="kind")]
+Encoder = Annotated[TrainedEncoder | PublishedEncoder | TimmEncoder, Field(discriminator="kind")]
 
 
-class Features(Variant):
-    """A seeded sample of an encoder's patch features, for K-Means."""
+class Reading(Settings):
+    """How an encoder's features are read."""
 
-    views: Annotated[Name, Reference("views")]
     encoder: Annotated[Name, Reference("encoders")]
     layer: int = Field(1, ge=1, description="block whose output is read, counted from the end")
     final_norm: bool = Field(True, description="the encoder's last norm follows that block")
     input_size: int | None = Field(
         None, ge=4, description="side the crop is resized to (bicubic); null: as cropped"
     )
-    dtype: Literal["float16", "float32"] = Field("float16", description="type on disk")
     precision: Literal["float32", "bfloat16"] = Field(
         "float32", description="arithmetic of the encoder"
     )
+
+
+class Features(Reading, Variant):
+    """A seeded sample of an encoder's patch features, for K-Means."""
+
+    views: Annotated[Name, Reference("views")]
+    dtype: Literal["float16", "float32"] = Field("float16", description="type on disk")
     points: int = Field(ge=1, description="tokens kept of the training split, about")
     seed: int = Field(0, ge=0, description="seed of the sample")
 
 
-class Codebook(Variant):
+class FittedCodebook(Variant):
     """K-Means over sampled features: the discrete tokenizer."""
 
+    kind: Literal["fitted"] = "fitted"
     features: Annotated[Name, Reference("features")]
     clusters: int = Field(ge=2, le=65_535, description="centroids, K; tokens are uint16")
     iterations: int = Field(20, ge=1, description="Lloyd iterations")
     seed: int = Field(1234, ge=0, description="seed of the initial centroids; faiss's default")
+
+
+class PublishedCodebook(Reading, Published):
+    """Published centroids that `tessera import` has read, and the features that they belong to."""
+
+
+Codebook = Annotated[
+    FittedCodebook | PublishedCodebook, Field(discriminator="kind"), default_kind("fitted")
+]
 
 
 class TrainedAutoencoder(Variant):
@@ -74,7 +118,11 @@ class TrainedAutoencoder(Variant):
     training: VQGANTraining
 
 
-Autoencoder = TrainedAutoencoder
+class PublishedAutoencoder(Published):
+    """A published VQGAN that `tessera import` has read."""
+
+
+Autoencoder = Annotated[TrainedAutoencoder | PublishedAutoencoder, Field(discriminator="kind")]
 
 
 class Tokens(Variant):
@@ -86,6 +134,5 @@ class Tokens(Variant):
 
     @model_validator(mode="after")
     def _one_tokenizer(self) -> Self:
-        if (self.codebook is None) == (self.autoencoder is None):
-            raise ValueError("name one tokenizer: either codebook or autoencoder")
+        require_one_tokenizer(self.codebook, self.autoencoder)
         return self

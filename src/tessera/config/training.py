@@ -6,10 +6,13 @@ from pydantic import Field, model_validator
 
 from tessera.config.base import (
     Name,
+    Published,
     Reference,
     Settings,
     Variant,
+    default_kind,
     require_heads,
+    require_one_tokenizer,
     require_warmup,
 )
 
@@ -58,15 +61,23 @@ class TransformerShape(Settings):
         description="initial spread of the positions, in units of width^-1/2 (the original's)",
     )
 
+    max_positions: int | None = Field(
+        None,
+        ge=2,
+        description="rows of the position tables; null: as many as a sequence needs. The original "
+        "has 1,024 and uses 257",
+    )
+
     @model_validator(mode="after")
     def _heads_divide(self) -> Self:
         require_heads(self.width, self.heads)
         return self
 
 
-class Stage1(Variant):
+class TrainedStage1(Variant):
     """A GPT over one token a position: semantic tokens, or VQGAN codes (the VQ-only baseline)."""
 
+    kind: Literal["trained"] = "trained"
     tokens: Annotated[Name, Reference("tokens")]
     class_conditional: bool = Field(description="the class is the first token of the sequence")
     norm: Literal["pre", "post"] = Field(
@@ -77,7 +88,28 @@ class Stage1(Variant):
     training: Training
 
 
-class Stage2(Variant):
+class PublishedStage1(Published):
+    """A published stage 1 that `tessera import` has read, and the tokenizer whose tokens it draws.
+
+    A codebook, or an autoencoder for the VQ-only baseline.
+    """
+
+    codebook: Annotated[Name | None, Reference("codebooks")] = None
+    autoencoder: Annotated[Name | None, Reference("autoencoders")] = None
+    class_conditional: bool = Field(description="the class is the first token of the sequence")
+
+    @model_validator(mode="after")
+    def _one_tokenizer(self) -> Self:
+        require_one_tokenizer(self.codebook, self.autoencoder)
+        return self
+
+
+Stage1 = Annotated[
+    TrainedStage1 | PublishedStage1, Field(discriminator="kind"), default_kind("trained")
+]
+
+
+class TrainedStage2(Variant):
     """A decoder from semantic tokens to VQGAN codes of the same views."""
 
     semantic: Annotated[Name, Reference("tokens")]
@@ -88,3 +120,16 @@ class Stage2(Variant):
     label_smoothing: float = Field(0.1, ge=0, lt=1, description="uniform share of the target")
     model: TransformerShape
     training: Training
+
+
+class PublishedStage2(Published):
+    """A published stage 2 that `tessera import` has read, and the tokenizers on its two sides."""
+
+    codebook: Annotated[Name, Reference("codebooks")]
+    autoencoder: Annotated[Name, Reference("autoencoders")]
+    decoder: Literal["autoregressive", "masked"] = Field(
+        description="how it decodes, as `kind` of a trained one"
+    )
+
+
+Stage2 = Annotated[TrainedStage2 | PublishedStage2, Field(discriminator="kind")]

@@ -1,6 +1,6 @@
-"""Reading packed images: as a stream of shards, or a whole split in memory."""
+"""Reading images: as a stream of shards, some of them, or a whole split in memory."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,10 @@ from typing import Any
 import numpy as np
 
 from tessera.config.data import Views
-from tessera.data.shards import decode, read_shard
+from tessera.data.pixels import decode
+from tessera.data.readers import read
+from tessera.data.records import Record
+from tessera.data.threads import ordered_map
 from tessera.data.views import cut_views
 from tessera.errors import UserError
 from tessera.io.files import read_json
@@ -29,8 +32,18 @@ class Images:
     numbers: np.ndarray
 
 
+def spread(count: int, wanted: int) -> np.ndarray:
+    """Numbers of `wanted` of `count` images, evenly spread; of all where there are not as many.
+
+    Returns:
+        int64 [min(count, wanted)], ascending.
+    """
+    wanted = min(count, wanted)
+    return np.arange(wanted, dtype=np.int64) * count // max(wanted, 1)
+
+
 class ShardIndex:
-    """What the stage `shards` wrote beside the shards.
+    """What the stage `shards` wrote: which images there are and where they lie.
 
     Raises:
         UserError: the index is absent or damaged.
@@ -50,36 +63,105 @@ class ShardIndex:
         return list(self._json["splits"][split]["shards"][part::parts])
 
     def stream(
-        self, split: str, views: Views, batch: int, part: int = 0, parts: int = 1
+        self,
+        split: str,
+        views: Views,
+        batch: int,
+        part: int = 0,
+        parts: int = 1,
+        workers: int = 1,
     ) -> Iterator[Images]:
-        """Reads shards one after the other and yields batches of at most `batch` images."""
-        waiting: list[tuple[np.ndarray, int, int]] = []
-        for shard in self.shards(split, part, parts):
-            path = self.folder / shard["file"]
-            for number, data, label in read_shard(path, shard["count"]):
-                try:
-                    pixels = cut_views(decode(data), number, views, split)
-                except UserError as error:
-                    raise UserError(f"{path}, image {number}: {error}") from error
-                waiting.append((pixels, label, number))
-                if len(waiting) == batch:
-                    yield _stack(waiting)
-                    waiting = []
-        if waiting:
-            yield _stack(waiting)
+        """Reads shards one after the other and yields batches of at most `batch` images.
+
+        Args:
+            split: "train" or "validation".
+            views: what is cut out of each image.
+            batch: images at once.
+            part: which of the parts to read.
+            parts: into how many parts the shards are dealt.
+            workers: threads that decode; the images are the same with any number.
+
+        Raises:
+            UserError: a shard or an image cannot be read, or an image is smaller than the crop.
+        """
+        records = (
+            record
+            for shard in self.shards(split, part, parts)
+            for record in read(shard, self.folder, self._json.get("source", {}))
+        )
+        yield from _batches(records, split, views, batch, workers)
+
+    def take(self, split: str, views: Views, numbers: Iterable[int], workers: int = 1) -> Images:
+        """Some images of a split, without decoding the others.
+
+        Args:
+            split: "train" or "validation".
+            views: what is cut out of each image.
+            numbers: which images, at least one.
+            workers: threads that decode.
+
+        Returns:
+            The images in the order of their numbers.
+
+        Raises:
+            UserError: as for `stream`.
+        """
+        wanted = {int(number) for number in numbers}
+        records = (
+            record
+            for shard in self.shards(split)
+            if not wanted.isdisjoint(range(shard["first"], shard["first"] + shard["count"]))
+            for record in read(shard, self.folder, self._json.get("source", {}))
+            if record.number in wanted
+        )
+        return _joined(list(_batches(records, split, views, max(len(wanted), 1), workers)))
 
     def load(self, split: str, views: Views) -> Images:
         """Reads a whole split into memory, in the order of the images' numbers."""
         pieces = list(self.stream(split, views, batch=1024))
         if not pieces:
             raise UserError(f"the split {split} of {self.folder} is empty: check the data set")
-        numbers = np.concatenate([piece.numbers for piece in pieces])
-        order = np.argsort(numbers)
-        return Images(
-            np.concatenate([piece.pixels for piece in pieces])[order],
-            np.concatenate([piece.labels for piece in pieces])[order],
-            numbers[order],
-        )
+        return _joined(pieces)
+
+
+def _batches(
+    records: Iterable[Record], split: str, views: Views, batch: int, workers: int
+) -> Iterator[Images]:
+    def cut(record: Record) -> tuple[np.ndarray, int, int]:
+        return _cut(record, split, views), record.label, record.number
+
+    waiting: list[tuple[np.ndarray, int, int]] = []
+    for entry in ordered_map(cut, records, workers):
+        waiting.append(entry)
+        if len(waiting) == batch:
+            yield _stack(waiting)
+            waiting = []
+    if waiting:
+        yield _stack(waiting)
+
+
+def _cut(record: Record, split: str, views: Views) -> np.ndarray:
+    """The views of one image, uint8 [views, 3, H, W]."""
+    try:
+        image = decode(record.read())
+    except UserError as error:
+        # What was packed has been decoded before; of the others nobody knows before now.
+        cure = f": repair it, or add {record.name!r} to `exclude` of its data set"
+        raise UserError(f"{record.where}: {error}{cure if record.name else ''}") from error
+    try:
+        return cut_views(image, record.number, views, split)
+    except UserError as error:
+        raise UserError(f"{record.where}: {error}") from error
+
+
+def _joined(pieces: Sequence[Images]) -> Images:
+    numbers = np.concatenate([piece.numbers for piece in pieces])
+    order = np.argsort(numbers)
+    return Images(
+        np.concatenate([piece.pixels for piece in pieces])[order],
+        np.concatenate([piece.labels for piece in pieces])[order],
+        numbers[order],
+    )
 
 
 def _stack(entries: Sequence[tuple[np.ndarray, int, int]]) -> Images:

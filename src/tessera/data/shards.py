@@ -7,33 +7,20 @@ split is cut into. Members are read in memory and never extracted, so no archive
 import io
 import re
 import tarfile
-import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
-from tessera.data.sources import Item, png_bytes
+from tessera.data.pixels import MAX_FILE_BYTES, decode, png_bytes, resize_shorter
+from tessera.data.sources import Item
 from tessera.errors import UserError
 from tessera.io.files import sha256_file, whole_file
 
-_UNREADABLE = (
-    UnidentifiedImageError,
-    OSError,
-    ValueError,
-    SyntaxError,
-    Image.DecompressionBombError,
-    Image.DecompressionBombWarning,
-)
-"""What Pillow raises for files that are no image, or one of absurd size."""
-
 _MEMBER = re.compile(r"(\d{8,})\.([a-z0-9]+)")
-
-MAX_MEMBER_BYTES = 256 * 2**20
-"""No image file is larger; a member that says so is damaged or hostile."""
 
 
 @dataclass(frozen=True)
@@ -55,25 +42,6 @@ class Packed:
     def json(self) -> dict[str, Any]:
         """As JSON values."""
         return asdict(self)
-
-
-def decode(data: bytes) -> Image.Image:
-    """An image file's bytes as an RGB image.
-
-    Raises:
-        UserError: no image, a truncated one, or one of absurd size.
-    """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            image: Image.Image = Image.open(io.BytesIO(data))
-            if image.mode.startswith("I"):  # 16 bits, which Pillow would clip at 255
-                grey = np.clip(np.asarray(image), 0, 65_535) // 257
-                image = Image.fromarray(grey.astype(np.uint8))
-            return image.convert("RGB")
-    except _UNREADABLE as error:
-        reason = str(error).split("<")[0].strip() or type(error).__name__
-        raise UserError(f"it is no readable image ({reason})") from error
 
 
 def pack(
@@ -153,18 +121,6 @@ def _stored(item: Item, shorter_side: int | None) -> tuple[bytes, str]:
     return data, (Image.open(io.BytesIO(data)).format or "png").lower().replace("jpeg", "jpg")
 
 
-def resize_shorter(image: Image.Image, size: int) -> Image.Image:
-    """Resizes (bicubic, antialiased) so that the shorter side is `size`, as torchvision does."""
-    width, height = image.size
-    if min(width, height) == size:
-        return image
-    if width <= height:
-        target = (size, int(size * height / width))
-    else:
-        target = (int(size * width / height), size)
-    return image.resize(target, Image.Resampling.BICUBIC)
-
-
 def _write_shard(path: Path, entries: Iterable[tuple[Item, bytes, str]], first: int) -> int:
     """Writes one shard; returns its number of images."""
     number = first
@@ -202,7 +158,7 @@ def read_shard(path: Path, count: int | None = None) -> Iterator[tuple[int, byte
         with tarfile.open(path, "r|") as archive:
             for member in archive:
                 named = _MEMBER.fullmatch(member.name)
-                if not named or not member.isfile() or member.size > MAX_MEMBER_BYTES:
+                if not named or not member.isfile() or member.size > MAX_FILE_BYTES:
                     raise UserError(f"{path} holds a member that is no image: {cure}")
                 extracted = archive.extractfile(member)
                 content = extracted.read() if extracted else b""

@@ -4,9 +4,9 @@ A source yields `Item`s: where the image is, its class, and a function that read
 is common (order, splits, packing) is not the sources' business.
 """
 
-import io
+import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -14,12 +14,12 @@ import numpy as np
 from PIL import Image
 
 from tessera.config.data import DigitsData, FolderData
+from tessera.config.sources import SUFFIXES
+from tessera.data.pixels import png_bytes
 from tessera.errors import UserError
 
-SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm"}
 
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Item:
     """One image before packing.
 
@@ -36,10 +36,17 @@ class Item:
 
 @dataclass(frozen=True)
 class Source:
-    """A data set before packing: class names, and items a split."""
+    """A data set before packing.
+
+    Attributes:
+        classes: the classes' names.
+        splits: items a split.
+        excluded: images a split that the settings leave out.
+    """
 
     classes: list[str]
     splits: dict[str, list[Item]]
+    excluded: dict[str, int] = field(default_factory=dict)
 
 
 def open_source(settings: DigitsData | FolderData) -> Source:
@@ -50,10 +57,11 @@ def open_source(settings: DigitsData | FolderData) -> Source:
     Raises:
         UserError: a folder is missing, empty or has no classes.
     """
+    excluded: dict[str, int] = {}
     if isinstance(settings, DigitsData):
         classes, splits = _digits(settings)
     else:
-        classes, splits = _folder(settings)
+        classes, splits, excluded = _folder(settings)
     if "validation" not in splits:
         items = splits["train"]
         train, validation = _stratify(items, settings.validation_share, settings.seed)
@@ -61,7 +69,7 @@ def open_source(settings: DigitsData | FolderData) -> Source:
     for split, items in splits.items():
         generator = np.random.Generator(np.random.PCG64([settings.seed, len(split)]))
         splits[split] = [items[i] for i in generator.permutation(len(items))]
-    return Source(classes, splits)
+    return Source(classes, splits, excluded)
 
 
 def _digits(settings: DigitsData) -> tuple[list[str], dict[str, list[Item]]]:
@@ -84,14 +92,9 @@ def _enlarge(image: np.ndarray, size: int) -> bytes:
     return png_bytes(grey.resize((size, size), Image.Resampling.BICUBIC).convert("RGB"))
 
 
-def png_bytes(image: Image.Image) -> bytes:
-    """The image as PNG."""
-    buffer = io.BytesIO()
-    image.save(buffer, format="PNG")
-    return buffer.getvalue()
-
-
-def _folder(settings: FolderData) -> tuple[list[str], dict[str, list[Item]]]:
+def _folder(
+    settings: FolderData,
+) -> tuple[list[str], dict[str, list[Item]], dict[str, int]]:
     root = Path(settings.path)
     if not root.is_dir():
         raise UserError(
@@ -106,12 +109,14 @@ def _folder(settings: FolderData) -> tuple[list[str], dict[str, list[Item]]]:
     folders = {"train": root / "train" if (root / "train").is_dir() else root}
     if validation is not None:
         folders["validation"] = validation
+    for folder in folders.values():
+        if not _classes(folder):
+            raise UserError(
+                f"{folder} has no subfolders: put the images of each class into a folder of its "
+                "own (for ImageNet's validation images the script valprep.sh, which is often "
+                "passed on with them, does that)"
+            )
     classes = [entry.name for entry in _classes(folders["train"])]
-    if not classes:
-        raise UserError(
-            f"{folders['train']} has no subfolders: put the images of each class into a folder "
-            "of its own"
-        )
     splits = {split: list(_items(folder, classes)) for split, folder in folders.items()}
     seen = {item.label for item in splits["train"]}
     empty = [folders["train"] / name for label, name in enumerate(classes) if label not in seen]
@@ -121,7 +126,31 @@ def _folder(settings: FolderData) -> tuple[list[str], dict[str, list[Item]]]:
             f"{empty[0]} holds no images ({', '.join(sorted(SUFFIXES))}): check `path` of this "
             "data set in the config, or remove the empty folder"
         )
-    return classes, splits
+    return classes, *_without(splits, root, settings.exclude)
+
+
+def _without(
+    splits: dict[str, list[Item]], root: Path, exclude: tuple[str, ...]
+) -> tuple[dict[str, list[Item]], dict[str, int]]:
+    """The items that are not excluded, and how many of each split are."""
+    unwanted = {str(root / name): name for name in exclude}
+    found = {item.name for items in splits.values() for item in items if item.name in unwanted}
+    require_found(exclude, {unwanted[name] for name in found})
+    kept = {
+        split: [item for item in items if item.name not in unwanted]
+        for split, items in splits.items()
+    }
+    return kept, {split: len(splits[split]) - len(kept[split]) for split in splits}
+
+
+def require_found(exclude: tuple[str, ...], found: set[str]) -> None:
+    """Raises UserError where a name that was to be excluded names no image: a typing error."""
+    unknown = [name for name in exclude if name not in found]
+    if unknown:
+        raise UserError(
+            f"`exclude` of this data set names {unknown[0]!r}, but there is no such image: "
+            "correct or remove the name"
+        )
 
 
 def _classes(folder: Path) -> list[Path]:
@@ -137,9 +166,32 @@ def _items(folder: Path, classes: list[str]) -> Iterator[Item]:
                 f"{entry} is a class that the training split does not have: remove the folder, "
                 "or add the class to the training split"
             )
-        for path in sorted(entry.rglob("*")):
-            if path.suffix.lower() in SUFFIXES and path.is_file():
-                yield Item(str(path), known[entry.name], path.read_bytes)
+        for path in _images(str(entry), ()):
+            yield Item(path, known[entry.name], partial(_read_file, path))
+
+
+def _read_file(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def _images(folder: str, above: tuple[str, ...]) -> Iterator[str]:
+    """The image files below a folder, by name, links followed.
+
+    Names are listed without a look at each file: ImageNet has 1.3 million of them.
+    """
+    real = os.path.realpath(folder)
+    if real in above:
+        raise UserError(f"{folder} links to a folder above itself: remove the link")
+    with os.scandir(folder) as listed:
+        entries = sorted(listed, key=lambda entry: entry.name)
+    for entry in entries:
+        if entry.name.startswith("."):
+            continue
+        if entry.is_dir():
+            yield from _images(entry.path, (*above, real))
+        elif os.path.splitext(entry.name)[1].lower() in SUFFIXES and entry.is_file():
+            yield entry.path
 
 
 def _stratify(items: list[Item], share: float, seed: int) -> tuple[list[Item], list[Item]]:

@@ -1,12 +1,16 @@
 """Sample sets and pictures on disk."""
 
 import zipfile
-from collections.abc import Iterable, Sequence
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from PIL import Image
 
+from tessera.errors import UserError
 from tessera.io.files import whole_file
 
 
@@ -50,6 +54,60 @@ def read_adm(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
     """Reads a sample set: images uint8 [N, H, W, 3], labels int64 [N] or None."""
     with np.load(path, allow_pickle=False) as archive:
         return archive["arr_0"], archive.get("arr_1")
+
+
+def adm_shape(path: Path) -> tuple[int, int, int, int]:
+    """The shape (N, H, W, 3) of a sample set, without reading its images.
+
+    Raises:
+        UserError: as `iterate_adm`.
+    """
+    with _open_adm(path) as (_, shape):
+        return shape
+
+
+def iterate_adm(path: Path, batch: int) -> Iterator[np.ndarray]:
+    """Reads a sample set in pieces: uint8 [at most `batch`, H, W, 3], in the set's order.
+
+    Only one piece is in memory at a time.
+
+    Raises:
+        UserError: the file is absent, damaged, or no set of RGB images in ADM's layout.
+    """
+    with _open_adm(path) as (stream, (count, *size)):
+        image = int(np.prod(size))
+        for start in range(0, count, batch):
+            pieces = min(batch, count - start)
+            data = stream.read(pieces * image)
+            if len(data) != pieces * image:
+                raise EOFError
+            # A bytearray can be written to, which torch asks of an array.
+            yield np.frombuffer(bytearray(data), np.uint8).reshape(pieces, *size)
+
+
+@contextmanager
+def _open_adm(path: Path) -> Iterator[tuple[IO[bytes], tuple[int, int, int, int]]]:
+    """Opens `arr_0` behind its header; yields the stream of its bytes, and its shape."""
+    try:
+        with zipfile.ZipFile(path) as archive, archive.open("arr_0.npy") as stream:
+            version = np.lib.format.read_magic(stream)
+            read_header = {
+                (1, 0): np.lib.format.read_array_header_1_0,
+                (2, 0): np.lib.format.read_array_header_2_0,
+            }[version]
+            shape, fortran_order, dtype = read_header(stream)
+            if dtype != np.uint8 or len(shape) != 4 or shape[3] != 3 or fortran_order:
+                raise UserError(
+                    f"{path} holds {dtype} of shape {list(shape)}, not uint8 images [N, H, W, 3]: "
+                    "give a sample set in ADM's layout"
+                )
+            yield stream, shape
+    except FileNotFoundError as error:
+        raise UserError(f"{path} does not exist: run the stage `samples`") from error
+    except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError) as error:
+        raise UserError(
+            f"{path} is damaged, or no sample set in ADM's layout: make it again"
+        ) from error
 
 
 def write_png(path: Path, image: np.ndarray) -> None:

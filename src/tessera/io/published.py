@@ -1,18 +1,30 @@
 """Published weights from files: nothing in them is executed."""
 
+import pickle
+import re
+import warnings
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import safetensors.torch
 import torch
 from torch import Tensor
 
 from tessera.errors import UserError
 from tessera.io.files import sha256_file
+from tessera.io.pickles import is_zip, named_globals, plain, stand_ins
 
 
-def require_digest(path: Path | str, sha256: str) -> None:
+def require_digest(path: Path | str, sha256: str) -> str:
     """Checks that a file of published weights is the one that the config names.
+
+    Args:
+        path: the file.
+        sha256: its digest in hexadecimal, or the first digits of it.
+
+    Returns:
+        The whole digest.
 
     Raises:
         UserError: absent, or of another digest.
@@ -21,47 +33,110 @@ def require_digest(path: Path | str, sha256: str) -> None:
     if not path.is_file():
         raise UserError(f"the weights {path} do not exist: download them, or correct the path")
     found = sha256_file(path)
-    if found != sha256:
+    if not found.startswith(sha256):
         raise UserError(
             f"the weights {path} have the SHA-256 {found}, the config says {sha256}: download "
             "them again, or correct the config"
         )
+    return found
 
 
-def read_state(path: Path | str, key: str | None = None, prefix: str = "") -> dict[str, Tensor]:
-    """Reads a state dict from a .safetensors file or a file of torch.save (tensors only).
+def read_checkpoint(path: Path | str) -> dict[str, Any]:
+    """Reads all that a .safetensors file or a file of torch.save holds, and executes nothing.
+
+    Tensors, plain values and numpy arrays come as they are, argparse.Namespace too. Objects of
+    other packages that published files are known to hold (omegaconf, fairseq, PyTorch Lightning,
+    paths) come as stand-ins, see `tessera.io.pickles`. Tensors of large files are mapped, so
+    what is not used costs no memory.
 
     Args:
         path: the file; anything but .safetensors is read by torch with weights_only=True.
-        key: the entry that holds the state dict, if the file holds more (`teacher`, `state_dict`).
-        prefix: only names that begin with it are kept, and it is cut off (`backbone.`).
+
+    Returns:
+        The top level of the file; tensors on the CPU.
 
     Raises:
-        UserError: the file is absent, unreadable, or holds no such entry.
+        UserError: the file is absent, broken, no dict, or names what could be executed.
     """
     path = Path(path)
     if not path.is_file():
         raise UserError(f"the weights {path} do not exist: download them there or mend the path")
     try:
         if path.suffix == ".safetensors":
-            state: Any = safetensors.torch.load_file(path)
+            found: Any = safetensors.torch.load_file(path)
         else:
-            state = torch.load(path, map_location="cpu", weights_only=True)
+            found = read_pickled(path)
+    except UserError:
+        raise
     except Exception as error:  # the readers raise many types for a broken file
         raise UserError(
-            f"the weights {path} cannot be read ({type(error).__name__}): the file is broken or "
-            "holds more than tensors, so fetch it again or convert it to safetensors"
+            f"the weights {path} cannot be read ({type(error).__name__}: {one_line(error)}): the "
+            "file is broken or no file of weights, so fetch it again; nothing in it was executed"
         ) from error
+    if not isinstance(found, dict):
+        raise UserError(
+            f"the weights {path} hold a {type(found).__name__} where names and tensors are "
+            "expected: give the file that its authors call the checkpoint"
+        )
+    return found
+
+
+def read_pickled(path: Path) -> Any:
+    """Reads a file of torch.save by torch's restricted reader.
+
+    Raises:
+        UserError: the file names globals that are not on the list of the harmless ones.
+    """
+    allowed, refused = stand_ins(named_globals(path))
+    if refused:
+        raise refusal(path, refused)
+    try:
+        # A pickle of another protocol only gets a warning; the reader refuses what it cannot read.
+        with torch.serialization.safe_globals(allowed), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            found = torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip(path))
+            return plain(found)
+    except pickle.UnpicklingError as error:
+        named = re.search(r"GLOBAL (\S+)", str(error))
+        if named is None:
+            raise
+        raise refusal(path, [named[1]]) from error
+
+
+def refusal(path: Path, names: list[str]) -> UserError:
+    """The error for a file that names what is not known to be harmless."""
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return UserError(
+        f"the weights {path} are refused: they hold more than tensors and plain values, namely "
+        f"{', '.join(names[:5])}{more}, which could run code. Nothing in the file was executed: "
+        "get it from its authors again, or have someone who trusts it convert it to safetensors"
+    )
+
+
+def read_state(path: Path | str, key: str | None = None, prefix: str = "") -> dict[str, Tensor]:
+    """Reads a state dict from a .safetensors file or a file of torch.save.
+
+    Args:
+        path: the file, read by `read_checkpoint`.
+        key: the entry that holds the state dict, if the file holds more (`teacher`, `state_dict`).
+        prefix: only names that begin with it are kept, and it is cut off (`backbone.`).
+
+    Raises:
+        UserError: the file is absent, unreadable, refused, or holds no such entry.
+    """
+    state: Any = read_checkpoint(path)
     if key is not None:
-        if key not in state:
+        if not isinstance(state.get(key), dict):
+            choices = [name for name, value in state.items() if isinstance(value, dict)]
             raise UserError(
-                f"the weights {path} hold no entry {key!r}: choose one of {sorted(state)[:8]}"
+                f"the weights {path} hold no entry {key!r}: choose one of "
+                f"{sorted(map(str, choices))[:8]}, or none if the names below it are tensors"
             )
         state = state[key]
     chosen = {
-        name.removeprefix(prefix): value
+        str(name).removeprefix(prefix): value
         for name, value in state.items()
-        if name.startswith(prefix) and isinstance(value, Tensor)
+        if str(name).startswith(prefix) and isinstance(value, Tensor)
     }
     if not chosen:
         raise UserError(
@@ -69,3 +144,31 @@ def read_state(path: Path | str, key: str | None = None, prefix: str = "") -> di
             f"the names are like {sorted(map(str, state))[:3]}"
         )
     return chosen
+
+
+def read_array(path: Path | str) -> np.ndarray:
+    """Reads one array of numbers from a .npy file; pickled objects are refused, not loaded.
+
+    Raises:
+        UserError: absent, broken, or not of numbers.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"the array {path} does not exist: download it there or mend the path")
+    try:
+        found = np.load(path, allow_pickle=False)
+    except Exception as error:  # numpy raises many types for a broken file
+        raise UserError(
+            f"the array {path} cannot be read ({one_line(error)}): the file is broken or holds "
+            "Python objects, which are never loaded; give a .npy file of numbers"
+        ) from error
+    if not isinstance(found, np.ndarray) or found.dtype.kind not in "biuf":
+        raise UserError(f"the array {path} does not hold plain numbers: give a .npy file of them")
+    return found
+
+
+def one_line(error: BaseException) -> str:
+    """What an error says in one line, without torch's advice to load the file unsafely."""
+    text = str(error).partition("WeightsUnpickler error:")
+    lines = (text[2] or text[0]).strip().splitlines()
+    return lines[0].strip().rstrip(".") if lines else "without a reason"

@@ -64,12 +64,22 @@ def load_into(module: nn.Module, folder: Path | str) -> nn.Module:
         raise UserError(
             f"{path} is absent or damaged: delete its folder and run its stage again"
         ) from error
-    load_strictly(module, state, path)
+    # A module that was built without memory takes the tensors of the file as its own.
+    assign = any(parameter.is_meta for parameter in module.parameters())
+    load_strictly(module, state, path, assign)
     return module.eval().requires_grad_(False)
 
 
-def load_strictly(model: nn.Module, state: dict[str, Tensor], source: Path | str) -> None:
+def load_strictly(
+    model: nn.Module, state: dict[str, Tensor], source: Path | str, assign: bool = False
+) -> None:
     """Loads weights, all of them and nothing else.
+
+    Args:
+        model: what they are loaded into.
+        state: names and tensors.
+        source: where they come from, for messages.
+        assign: take the tensors themselves, so that a model without memory gets theirs.
 
     Raises:
         UserError: a name is missing, unexpected, or has another shape; the message names them.
@@ -95,4 +105,4 @@ def load_strictly(model: nn.Module, state: dict[str, Tensor], source: Path | str
             f"the weights {source} do not fit the model ({'; '.join(said)}): "
             "name the model that they were made for"
         )
-    model.load_state_dict(state, strict=True)
+    model.load_state_dict(state, strict=True, assign=assign)

@@ -8,6 +8,8 @@ Shapes: N images, B batch, D features, K classes.
 """
 
 import hashlib
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from torch import Tensor
 from torch_fidelity import FeatureExtractorBase, FeatureExtractorInceptionV3
 
 from tessera.errors import UserError
+from tessera.io.published import require_digest
 from tessera.metrics.names import INCEPTION
 from tessera.models.classifier import Classifier
 
@@ -129,13 +132,7 @@ def inception_extractor(weights: Path | str, sha256: str | None = None) -> Extra
             f"the Inception weights {path} do not exist: put torch-fidelity's "
             "weights-inception-2015-12-05-6726825d.pth there or choose another extractor"
         )
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    if sha256 is not None and digest != sha256:
-        raise UserError(
-            f"the Inception weights {path} have the SHA-256 {digest}, the config says {sha256}: "
-            "fetch them again, or correct the config"
-        )
+    digest = require_digest(path, sha256 or "")
     try:
         # torch-fidelity unpickles without a check, so the file is first read with one.
         torch.load(path, map_location="cpu", weights_only=True)
@@ -156,37 +153,97 @@ def inception_extractor(weights: Path | str, sha256: str | None = None) -> Extra
 @torch.no_grad()
 def extract(
     extractor: Extractor,
-    images: Tensor,
+    images: Tensor | Iterable[Tensor],
     batch: int = 128,
     device: torch.device | str = "cpu",
+    progress: Callable[[int], None] | None = None,
 ) -> Features:
-    """Features and logits of a set of images.
+    """Features and logits of a set of images; only these are kept in memory.
 
     Args:
         extractor: the network; moved to `device`.
-        images: uint8 [N, 3, H, W] on any device.
+        images: uint8 [N, 3, H, W] on any device, or such pieces of the set one after the other.
         batch: images a forward pass; changes the result by rounding at most.
-        device: where the network runs.
+        device: where the network runs, always in float32.
+        progress: called with the number of images done, after each pass.
 
     Raises:
         UserError: the set is empty, or no set of RGB bytes.
     """
-    if len(images) == 0:
-        raise UserError("there are no images to evaluate: the set is empty, so sample some first")
-    if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != 3:
-        raise UserError(
-            f"images to evaluate must be uint8 of shape [N, 3, H, W], not {images.dtype} of "
-            f"{list(images.shape)}: convert them first"
-        )
-    network = extractor.network.to(device).eval()
-    parts: dict[str, list[Tensor]] = {extractor.feature_layer: [], extractor.score_layer: []}
-    for part in images.split(batch):
-        outputs = network.convert_features_tuple_to_dict(network(part.to(device)))
-        for layer, values in outputs.items():
-            parts[layer].append(values.cpu())
-    return Features(
-        torch.cat(parts[extractor.feature_layer]), torch.cat(parts[extractor.score_layer])
-    )
+    collector = Collector(extractor, device)
+    for piece in [images] if isinstance(images, Tensor) else images:
+        for part in piece.split(batch):
+            collector.add(part)
+            if progress is not None:
+                progress(len(collector))
+    return collector.features()
+
+
+class Collector:
+    """Gathers the features of a set of images that comes batch by batch.
+
+    Args:
+        extractor: the network; moved to `device`.
+        device: where it runs.
+    """
+
+    def __init__(self, extractor: Extractor, device: torch.device | str) -> None:
+        self._extractor, self._device = extractor, device
+        self._network = extractor.network.to(device).eval()
+        self._features: list[Tensor] = []
+        self._logits: list[Tensor] = []
+        self._count = 0
+
+    def __len__(self) -> int:
+        """Images so far."""
+        return self._count
+
+    @torch.no_grad()
+    def add(self, images: Tensor) -> None:
+        """Takes one batch, uint8 [B, 3, H, W] on any device.
+
+        Raises:
+            UserError: these are no RGB bytes.
+        """
+        if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != 3:
+            raise UserError(
+                f"images to evaluate must be uint8 of shape [N, 3, H, W], not {images.dtype} of "
+                f"{list(images.shape)}: convert them first"
+            )
+        if not len(images):
+            return
+        with _full_precision(self._device):
+            outputs = self._network.convert_features_tuple_to_dict(
+                self._network(images.to(self._device))
+            )
+        self._features.append(outputs[self._extractor.feature_layer].cpu())
+        self._logits.append(outputs[self._extractor.score_layer].cpu())
+        self._count += len(images)
+
+    def features(self) -> Features:
+        """Those of all images so far.
+
+        Raises:
+            UserError: there were none.
+        """
+        if not self._count:
+            raise UserError(
+                "there are no images to evaluate: the set is empty, so sample some first"
+            )
+        return Features(torch.cat(self._features), torch.cat(self._logits))
+
+
+@contextmanager
+def _full_precision(device: torch.device | str) -> Iterator[None]:
+    """Float32 as it is: no autocast, and no TF32, which a GPU would take for convolutions."""
+    kind = torch.device(device).type
+    before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+    try:
+        with torch.autocast(kind, enabled=False):
+            yield
+    finally:
+        torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = before
 
 
 def weights_digest(state: dict[str, Tensor]) -> str:

@@ -1,8 +1,8 @@
 """Fréchet and kernel distances, classifier score, precision and recall of a set of samples.
 
-The mathematics is torch-fidelity's own; this module extracts features once for all metrics,
-checks the sets and names the results. Its `calculate_metrics` is not used because that starts
-four worker processes and a cache in the user's home folder; a test holds both equal.
+The mathematics is torch-fidelity's own; this module computes all metrics from features that are
+extracted once, checks the sets and names the results. Its `calculate_metrics` is not used because
+that starts four worker processes and a cache in the user's home folder; a test holds both equal.
 
 Sources: FID, Heusel et al., arXiv:1706.08500, eq. 6; inception score, Salimans et al.,
 arXiv:1606.03498; KID, Bińkowski et al., arXiv:1801.01401; improved precision and recall,
@@ -13,8 +13,7 @@ Kynkäänniemi et al., arXiv:1904.06991. Precision and recall use the SAME extra
 from collections.abc import Sequence
 from typing import Any
 
-import torch
-from torch import Tensor
+import numpy as np
 from torch_fidelity import (
     KEY_METRIC_FID,
     KEY_METRIC_ISC_MEAN,
@@ -30,65 +29,38 @@ from torch_fidelity.metric_kid import kid_features_to_metric
 from torch_fidelity.metric_prc import prc_features_to_metric
 
 from tessera.errors import UserError
-from tessera.metrics.extractors import Extractor, Features, extract
+from tessera.metrics.extractors import Extractor, Features
+from tessera.metrics.names import INCEPTION
+from tessera.metrics.statistics import Statistics
 
 METRICS = ("fid", "isc", "kid", "prc")
+OF_STATISTICS = ("fid", "isc")
+"""What needs no more of the reference than mean and covariance of its features."""
+
 SCORE_SPLITS = 10
 KERNEL_SUBSETS = 100
 KERNEL_SUBSET_SIZE = 1000  # at most; see `kernel_subset_size`
 NEIGHBOURS = 3
+ROWS = 2000  # of distances at once; with 50,000 images 400 MB
 _LEAST = {"fid": 2, "isc": SCORE_SPLITS, "kid": 4, "prc": NEIGHBOURS + 1}
-
-
-def evaluate_fidelity(
-    samples: Tensor,
-    reference: Tensor,
-    extractor: Extractor,
-    metrics: Sequence[str] = METRICS,
-    seed: int = 0,
-    batch: int = 128,
-    device: torch.device | str = "cpu",
-) -> dict[str, Any]:
-    """Compares sampled with real images.
-
-    Args:
-        samples: uint8 [N, 3, H, W].
-        reference: uint8 [M, 3, H, W].
-        extractor: where the features come from.
-        metrics: some of `METRICS`.
-        seed: seed of the shuffle before the score's splits and of the kernel's subsets.
-        batch: images a forward pass.
-        device: where the extractor runs.
-
-    Returns:
-        As `compare_features`.
-
-    Raises:
-        UserError: a set is empty or too small, sizes differ, or a metric is unknown.
-    """
-    if samples.shape[1:] != reference.shape[1:] and len(samples) and len(reference):
-        raise UserError(
-            f"samples are {_size(samples)} but the reference images {_size(reference)}: "
-            "bring both to one size"
-        )
-    check_request(metrics, len(samples), len(reference))
-    return compare_features(
-        extract(extractor, samples, batch, device),
-        extract(extractor, reference, batch, device),
-        extractor,
-        metrics,
-        seed,
-    )
 
 
 def compare_features(
     samples: Features,
-    reference: Features,
+    reference: Features | Statistics,
     extractor: Extractor,
     metrics: Sequence[str] = METRICS,
     seed: int = 0,
 ) -> dict[str, Any]:
     """The metrics from features; `extract` the reference once to compare many sets with it.
+
+    Args:
+        samples: of the sampled images.
+        reference: features of the real images, or their statistics, which allow `OF_STATISTICS`
+            alone and are Inception's.
+        extractor: where the features come from.
+        metrics: some of `METRICS`.
+        seed: seed of the shuffle before the score's splits and of the kernel's subsets.
 
     Returns:
         `extractor`, `extractor_digest`, `samples`, `reference`, `seed`, and, as asked for:
@@ -99,24 +71,25 @@ def compare_features(
         the name that fits the extractor.
 
     Raises:
-        UserError: a set is too small, or a metric is unknown.
+        UserError: a set is too small, or a metric is unknown or needs more than statistics.
     """
-    check_request(metrics, len(samples), len(reference))
+    count = None if isinstance(reference, Statistics) else len(reference)
+    check_request(metrics, len(samples), count)
     result: dict[str, Any] = {
         "extractor": extractor.name,
         "extractor_digest": extractor.digest,
         "samples": len(samples),
-        "reference": len(reference),
+        "reference": count,
         "seed": seed,
     }
     if "fid" in metrics:
-        statistics = [fid_features_to_statistics(s.features) for s in (samples, reference)]
-        value = fid_statistics_to_metric(*statistics, verbose=False)
-        result["frechet_distance"] = value[KEY_METRIC_FID]
+        result["frechet_distance"] = frechet_distance(samples, reference, extractor)
     if "isc" in metrics:
         value = isc_features_to_metric(samples.logits, splits=SCORE_SPLITS, rng_seed=seed)
         result["classifier_score"] = value[KEY_METRIC_ISC_MEAN]
         result["classifier_score_std"] = value[KEY_METRIC_ISC_STD]
+    if isinstance(reference, Statistics):
+        return result  # the others were refused above
     if "kid" in metrics:
         size = kernel_subset_size(len(samples), len(reference))
         value = kid_features_to_metric(
@@ -136,11 +109,35 @@ def compare_features(
             reference.features,
             prc_neighborhood=NEIGHBOURS,
             save_cpu_ram=True,  # rows at a time: the full distance matrix of 50,000 takes 10 GB
+            prc_batch_size=ROWS,
             verbose=False,
         )
         result["precision"] = value[KEY_METRIC_PRECISION]
         result["recall"] = value[KEY_METRIC_RECALL]
     return result
+
+
+def frechet_distance(
+    samples: Features, reference: Features | Statistics, extractor: Extractor
+) -> float:
+    """The Fréchet distance alone.
+
+    Raises:
+        UserError: statistics, which are Inception's, for features of another extractor.
+    """
+    of_samples = fid_features_to_statistics(samples.features)
+    if isinstance(reference, Features):
+        of_reference = fid_features_to_statistics(reference.features)
+    else:
+        if extractor.name != INCEPTION:
+            raise UserError(
+                f"published statistics are of Inception's features and say nothing about those "
+                f"of {extractor.name}: use the Inception extractor, or compare with images"
+            )
+        # torch-fidelity takes two means of one type: float32 features have a float32 mean.
+        of_samples["mu"] = of_samples["mu"].astype(np.float64)
+        of_reference = {"mu": reference.mu, "sigma": reference.sigma}
+    return float(fid_statistics_to_metric(of_samples, of_reference, verbose=False)[KEY_METRIC_FID])
 
 
 def kernel_subset_size(samples: int, reference: int) -> int:
@@ -152,8 +149,13 @@ def kernel_subset_size(samples: int, reference: int) -> int:
     return min(KERNEL_SUBSET_SIZE, min(samples, reference) // 2)
 
 
-def check_request(metrics: Sequence[str], samples: int, reference: int) -> None:
+def check_request(metrics: Sequence[str], samples: int, reference: int | None) -> None:
     """Refuses unknown metrics and sets too small for them.
+
+    Args:
+        metrics: what is asked for.
+        samples: sampled images.
+        reference: reference images; None: statistics of them.
 
     Raises:
         UserError: with what is wrong.
@@ -162,7 +164,15 @@ def check_request(metrics: Sequence[str], samples: int, reference: int) -> None:
     if unknown or not metrics:
         named = ", ".join(unknown) or "none at all"
         raise UserError(f"unknown fidelity metrics ({named}): choose from {', '.join(METRICS)}")
+    further = [metric for metric in metrics if metric not in OF_STATISTICS]
+    if reference is None and further:
+        raise UserError(
+            f"{further[0]} needs the reference images, not only their statistics: leave it out, "
+            "or compare with images"
+        )
     for count, what in ((samples, "sampled"), (reference, "reference")):
+        if count is None:
+            continue
         if count == 0:
             raise UserError(f"there are no {what} images to evaluate: the set is empty")
         for metric in metrics:
@@ -171,8 +181,3 @@ def check_request(metrics: Sequence[str], samples: int, reference: int) -> None:
                     f"{metric} needs at least {_LEAST[metric]} {what} images but there are only "
                     f"{count}: give more images or leave the metric out"
                 )
-
-
-def _size(images: Tensor) -> str:
-    """Shape of one image in words."""
-    return "x".join(str(side) for side in images.shape[1:])

@@ -22,17 +22,28 @@ _OTHER_NAMES = {
 }
 
 
-def metric_names(extractor: str) -> dict[str, str]:
+OVER_STATISTICS = "FID (ADM statistics)"
+"""The distance to published statistics, which are of other images, prepared in another way."""
+
+
+def metric_names(extractor: str, statistics: bool = False) -> dict[str, str]:
     """Display names of the keys that `compare_features` returns.
 
     Args:
         extractor: value of the field `extractor` of the result.
+        statistics: whether the reference was published statistics instead of images.
 
     Returns:
-        "FID", "IS", "KID", "Precision", "Recall" for Inception; otherwise such as
-        "FD (digits-cnn)", "classifier score (digits-cnn)". Larger is better except for the two
-        distances.
+        "FID", "IS", "KID", "Precision", "Recall" for Inception, with "FID (ADM statistics)" for
+        the distance to statistics; otherwise such as "FD (digits-cnn)",
+        "classifier score (digits-cnn)". Larger is better except for the two distances.
     """
     if extractor == INCEPTION:
-        return dict(_INCEPTION_NAMES)
+        over = {"frechet_distance": OVER_STATISTICS} if statistics else {}
+        return _INCEPTION_NAMES | over
     return {key: f"{name} ({extractor})" for key, name in _OTHER_NAMES.items()}
+
+
+def reconstruction_name(extractor: str) -> str:
+    """Name of the distance between images and their reconstructions: "rFID" or "rFD (cnn)"."""
+    return f"r{metric_names(extractor)['frechet_distance']}"

@@ -74,6 +74,29 @@ def from_fairseq(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return result
 
 
+def to_fairseq(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The inverse of :func:`from_fairseq`, but for the version number that fairseq adds.
+
+    Args:
+        state: The state-dict of a :class:`GPT` or a :class:`MaskGIT`.
+    """
+    top = {ours: theirs for theirs, ours in _TOP.items()}
+    parts = {ours: theirs for theirs, ours in _LAYER.items()}
+    result: dict[str, Tensor] = {}
+    for key, value in state.items():
+        if key in top:
+            result[_PREFIX + top[key]] = value
+            continue
+        _, layer, rest = key.split(".", 2)
+        name, kind = rest.rsplit(".", 1)
+        if name == "attention.qkv":
+            for letter, part in zip("qkv", value.chunk(3), strict=True):
+                result[f"{_PREFIX}layers.{layer}.self_attn.{letter}_proj.{kind}"] = part
+        else:
+            result[f"{_PREFIX}layers.{layer}.{parts[name]}.{kind}"] = value
+    return result
+
+
 def config_from_fairseq(
     state: Mapping[str, Tensor], *, heads: int, length: int, prefix_length: int = 0
 ) -> GPTConfig:
@@ -97,6 +120,11 @@ def config_from_fairseq(
     except KeyError as error:
         raise UserError(
             f"The checkpoint has no {_PREFIX}{error.args[0]}; "
+            "check that the file is a published DiGIT checkpoint."
+        ) from None
+    except (ValueError, IndexError):  # tables of other dimensions
+        raise UserError(
+            "The checkpoint's tables of embeddings and positions are not two-dimensional; "
             "check that the file is a published DiGIT checkpoint."
         ) from None
     prefixed = "embed_positions_1.weight" in decoder

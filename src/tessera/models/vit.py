@@ -7,6 +7,7 @@ Legend: B images, T patch tokens, R registers, N = 1 + R + T tokens, D width, h 
 """
 
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import torch
 import torch.nn.functional as F
@@ -18,6 +19,47 @@ LAYER_NORM_EPS = 1e-6
 POSITION_OFFSET = 0.1
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+
+PositionResampling = Literal["dinov2", "timm"]
+
+
+def resample_positions(
+    table: Tensor, side: tuple[int, int], grid: tuple[int, int], method: PositionResampling
+) -> Tensor:
+    """A position table for another grid of patches, by bicubic interpolation.
+
+    "dinov2" hands the resampler the scale factor (count + 0.1) / side and does not smooth, as
+    DINOv2's own code and DiGIT do. "timm" asks for the size and smooths (antialias) where the grid
+    shrinks. The features differ, and so do the tokens: use the one that a codebook was made with.
+
+    Args:
+        table: [1, P + rows * columns, D], the P prefix tokens first; they are kept.
+        side: rows and columns that the table stands for.
+        grid: rows and columns wanted.
+        method: see above; at the table's own grid both return the table itself.
+
+    Returns:
+        [1, P + h*w, D].
+    """
+    if grid == side:
+        return table
+    prefix = table.shape[1] - side[0] * side[1]
+    patches = table[:, prefix:].transpose(1, 2).unflatten(2, side).float()  # (1, D, rows, columns)
+    if method == "dinov2":
+        scale = tuple(
+            (count + POSITION_OFFSET) / old for count, old in zip(grid, side, strict=True)
+        )
+        resized = F.interpolate(
+            patches, scale_factor=scale, mode="bicubic", align_corners=False, antialias=False
+        )
+    else:
+        resized = F.interpolate(
+            patches, size=grid, mode="bicubic", align_corners=False, antialias=True
+        )
+    if resized.shape[2:] != grid:
+        raise ValueError(f"positions came out as {tuple(resized.shape[2:])}, expected {grid}")
+    resized = resized.to(table.dtype).flatten(2).transpose(1, 2)
+    return torch.cat([table[:, :prefix], resized], dim=1)
 
 
 @dataclass(frozen=True)
@@ -35,6 +77,7 @@ class ViTConfig:
         layer_scale: initial value of LayerScale; None leaves LayerScale out.
         mean: mean of the images in [0, 1] per channel, taken off before the network.
         std: spread of the images in [0, 1] per channel, divided by before the network.
+        position_resampling: how positions are made for other grids, see `resample_positions`.
     """
 
     image_size: int = 518
@@ -47,9 +90,12 @@ class ViTConfig:
     layer_scale: float | None = 1e-5
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD
+    position_resampling: PositionResampling = "dinov2"
 
     def __post_init__(self) -> None:
         """Checks the sizes against each other."""
+        if self.position_resampling not in get_args(PositionResampling):
+            raise ValueError(f"position_resampling {self.position_resampling!r} is unknown")
         if self.image_size % self.patch_size:
             raise ValueError(f"patch_size {self.patch_size} does not divide {self.image_size}")
         if self.width % self.heads:
@@ -178,10 +224,7 @@ class VisionTransformer(nn.Module):
         return height // self.config.patch_size, width // self.config.patch_size
 
     def positions(self, grid: tuple[int, int]) -> Tensor:
-        """The position table for a grid of patches.
-
-        The patch part is resized by bicubic interpolation without antialias, with the scale factor
-        (h + 0.1) / side handed to the resampler, as DINOv2 does it.
+        """The position table for a grid of patches; see `resample_positions`.
 
         Args:
             grid: patches per column and per row.
@@ -190,16 +233,9 @@ class VisionTransformer(nn.Module):
             [1, 1 + h*w, D], the class token's position first.
         """
         side = self.config.image_size // self.config.patch_size
-        if grid == (side, side):
-            return self.pos_embed
-        table = self.pos_embed[:, 1:].transpose(1, 2).unflatten(2, (side, side))  # (1, D, s, s)
-        scale = tuple((count + POSITION_OFFSET) / side for count in grid)
-        table = F.interpolate(
-            table.float(), scale_factor=scale, mode="bicubic", align_corners=False, antialias=False
-        ).to(self.pos_embed.dtype)
-        if table.shape[2:] != grid:
-            raise ValueError(f"positions came out as {tuple(table.shape[2:])}, expected {grid}")
-        return torch.cat([self.pos_embed[:, :1], table.flatten(2).transpose(1, 2)], dim=1)
+        return resample_positions(
+            self.pos_embed, (side, side), grid, self.config.position_resampling
+        )
 
     def embed(self, images: Tensor, mask: Tensor | None = None) -> Tensor:
         """Images to the first block's input.

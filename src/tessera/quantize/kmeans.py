@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 
 from tessera.errors import UserError
 
+BLOCK = 2**15
+"""Points looked at together where a table as long as the points would be a second copy of them."""
+
 
 @dataclass(frozen=True)
 class KMeansResult:
@@ -54,6 +57,11 @@ def usage_entropy(counts: NDArray[np.int64]) -> float:
     return float(-(share * np.log2(share)).sum()) + 0.0  # + 0.0 turns -0.0 into 0.0
 
 
+def count_gpus() -> int:
+    """GPUs that faiss sees: 0 for the package faiss-cpu, whatever the machine has."""
+    return int(getattr(faiss, "get_num_gpus", lambda: 0)())
+
+
 def fit_kmeans(
     points: NDArray[np.float32],
     clusters: int,
@@ -64,7 +72,7 @@ def fit_kmeans(
     """Lloyd's algorithm from `clusters` distinct random points.
 
     Args:
-        points: float32 [N, d]; all of them are used.
+        points: float32 [N, d]; all of them are used, and none is copied if they are contiguous.
         clusters: centroids, K.
         iterations: rounds of assignment and update, at most.
         seed: chooses the first centroids; 1234 is faiss's own default.
@@ -84,7 +92,7 @@ def fit_kmeans(
         )
     check_finite(points)
     if gpu is None:
-        gpu = getattr(faiss, "get_num_gpus", lambda: 0)() > 0
+        gpu = count_gpus() > 0
     fit = faiss.Kmeans(
         width,
         clusters,
@@ -92,32 +100,45 @@ def fit_kmeans(
         seed=seed,
         gpu=gpu,
         min_points_per_centroid=1,
+        # Above clusters x this, faiss would draw a sample: so it never does.
         max_points_per_centroid=math.ceil(count / clusters),
     )
     fit.train(points)
     steps = fit.iteration_stats or []
-    squared, nearest = fit.index.search(points, 1)
+    counts, inertia = np.zeros(clusters, np.int64), 0.0
+    for start in range(0, count, BLOCK):
+        squared, nearest = fit.index.search(points[start : start + BLOCK], 1)
+        counts += np.bincount(nearest[:, 0], minlength=clusters)
+        inertia += float(squared.sum(dtype=np.float64))
     return KMeansResult(
         centroids=np.asarray(fit.centroids, dtype=np.float32).reshape(clusters, width),
         objective=np.array([step["obj"] for step in steps], dtype=np.float64),
-        counts=np.bincount(nearest[:, 0], minlength=clusters).astype(np.int64),
-        inertia=float(squared.sum(dtype=np.float64)),
+        counts=counts,
+        inertia=inertia,
         splits=np.array([step["nsplit"] for step in steps], dtype=np.int64),
     )
 
 
-def check_finite(points: NDArray[np.float32]) -> None:
+def check_finite(points: NDArray[np.float32], block: int = BLOCK) -> None:
     """Refuses NaN and infinity.
+
+    Args:
+        points: [N, d].
+        block: points looked at together; changes no result.
 
     Raises:
         UserError: names the first point that holds one, and how many do.
     """
-    broken = np.flatnonzero(~np.isfinite(points).all(axis=1))
-    if broken.size:
-        first = int(broken[0])
+    broken, first = 0, -1
+    for start in range(0, len(points), block):
+        rows = np.flatnonzero(~np.isfinite(points[start : start + block]).all(axis=1))
+        if rows.size and first < 0:
+            first = start + int(rows[0])
+        broken += rows.size
+    if broken:
         column = int(np.flatnonzero(~np.isfinite(points[first]))[0])
         raise UserError(
-            f"K-Means got NaN or infinity in {broken.size} of {len(points)} feature points, first "
+            f"K-Means got NaN or infinity in {broken} of {len(points)} feature points, first "
             f"in point {first}, channel {column}: check the encoder's weights, or extract the "
             "features in float32"
         )

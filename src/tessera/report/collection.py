@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from tessera.config.canonical import canonical_json
-from tessera.config.schema import STAGE_OF, Config
+from tessera.config.schema import PUBLISHED, STAGE_OF, Config
 from tessera.errors import UserError
 from tessera.io.files import read_json
 
@@ -52,6 +52,8 @@ class Card:
     @property
     def section(self) -> str:
         """The section of the config that names the variant."""
+        if self.stage == PUBLISHED:
+            return PurePosixPath(self.path).parts[0]
         return SECTION_OF[self.stage]
 
     @property
@@ -175,7 +177,7 @@ def _read(file: Path, results: Path) -> Card:
         raise UserError(
             f"the card {file} lies outside of {results}: give cards of one folder of results"
         ) from error
-    if not isinstance(card, dict) or card.get("stage") not in SECTION_OF:
+    if not isinstance(card, dict) or card.get("stage") not in (*SECTION_OF, PUBLISHED):
         raise UserError(f"{file} is no card of a stage: check the paths that you gave")
     return Card(
         path,

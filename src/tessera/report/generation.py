@@ -22,6 +22,9 @@ PLAIN = {
 """Metric → its name over an extractor that is not Inception."""
 
 INCEPTION = {"fid": "FID", "is": "IS", "kid": "KID"}
+OVER_STATISTICS = "FID (ADM statistics)"
+"""The distance to published statistics, which are of other images, prepared in another way."""
+
 LOWER_IS_BETTER = ("fid", "kid")
 _INCEPTION_ONLY = re.compile(r"(FID|IS|KID)\b")
 
@@ -59,14 +62,30 @@ def protocol(card: Card) -> str:
     )
 
 
+def over_statistics(card: Card) -> bool:
+    """Whether an evaluation's reference is published statistics; otherwise it is images."""
+    return card.results["reference"].get("kind") == "statistics"
+
+
+def reference_text(card: Card) -> str:
+    """The reference of an evaluation, such as "validation, 50,000" or "ADM statistics"."""
+    if over_statistics(card):
+        return "ADM statistics"
+    reference = card.results["reference"]
+    return f"{reference['split']}, {reference['count']:,}"
+
+
 def metric_name(card: Card, metric: str) -> str:
     """The name under which an evaluation's metric may be printed.
 
-    FID, IS and KID are numbers over Inception; any other extractor keeps its own name.
+    FID, IS and KID are numbers over Inception; any other extractor keeps its own name. A distance
+    to published statistics says so.
     """
     extractor = card.results["extractor"]
     name: str | None = card.results.get("names", {}).get(metric)
     if extractor["kind"] == "inception":
+        if metric == "fid":  # whatever the card says: the two are never mixed up
+            return OVER_STATISTICS if over_statistics(card) else INCEPTION[metric]
         return name or INCEPTION.get(metric, PLAIN[metric])
     if name is None or _INCEPTION_ONLY.match(name):
         return f"{PLAIN[metric]} ({extractor['name']})"
@@ -146,9 +165,10 @@ def generation(cards: Collection) -> Table | None:
     ]
     caption = (
         "Generated images against real ones. FD and KD over an extractor other than Inception are "
-        "no FID and no KID; numbers of different extractors or reference images stand in different "
-        "columns. Parameters, updates and draws: stage 1, then stage 2; T is the temperature. Best "
-        "of a column in bold, where all sets have as many images."
+        "no FID and no KID; numbers of different extractors or references (other images, or ADM's "
+        "statistics) stand in different columns. Parameters, updates and draws: stage 1, then "
+        "stage 2; T is the temperature. Best of a column in bold, where all sets have as many "
+        "images."
     )
     return Table("generation", caption, columns, rows, alike="count")
 
@@ -172,7 +192,11 @@ def draws(sampling: Node) -> str:
 def stage2_kind(sampling: Node) -> str | None:
     """How stage 2 decodes, or None: the VQ-only baseline has no stage 2."""
     stage2 = sampling["inputs"].get("stage2")
-    return None if stage2 is None else stage2["settings"]["kind"]
+    if stage2 is None:
+        return None
+    settings = stage2["settings"]
+    kind: str = settings["decoder"] if settings["kind"] == "published" else settings["kind"]
+    return kind
 
 
 def _filter(settings: dict[str, Any]) -> str:
@@ -207,7 +231,7 @@ def _protocol_of(cards: Collection, card: Card) -> dict[str, Any]:
         "filters": draws(sampling),
         "count": results["count"],
         "weights": results["weights"],
-        "reference": f"{results['reference']['split']}, {results['reference']['count']:,}",
+        "reference": reference_text(card),
         "reference_digest": results["reference"]["digest"],
         "extractor": results["extractor"]["name"],
         "extractor_digest": results["extractor"]["digest"],
@@ -218,7 +242,8 @@ def _protocol_of(cards: Collection, card: Card) -> dict[str, Any]:
         node = sampling["inputs"].get(stage)
         if node is None:
             continue
-        row[f"{stage}_steps"] = node["settings"]["training"]["steps"]
+        if "training" in node["settings"]:  # a published model does not tell
+            row[f"{stage}_steps"] = node["settings"]["training"]["steps"]
         made = cards.made_from(node)
         if made is not None:
             row[stage] = made.variant

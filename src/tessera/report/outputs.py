@@ -5,7 +5,7 @@ empty is not made at all, so there is never an empty one.
 """
 
 from tessera.config.paths import SPLITS, Paths
-from tessera.config.schema import Config
+from tessera.config.schema import PUBLISHED, Config, stage_of
 
 FORMATS = ("csv", "md", "tex", "html")
 """Files of a table: numbers, text, paper, report."""
@@ -15,6 +15,7 @@ CSV_ONLY = ("linear_probe_layers", "results")
 
 TABLES = (
     "generation",
+    "reconstructions",
     "linear_probe",
     "stability",
     "tokenizers",
@@ -29,10 +30,11 @@ def table_names(config: Config) -> list[str]:
     """The tables that this config gives."""
     wanted = {
         "generation": any(entry.samplings for entry in config.evaluations.values()),
+        "reconstructions": bool(config.reconstructions),
         "linear_probe": any(entry.stage1 for entry in config.probes.values()),
         "linear_probe_layers": any(entry.stage1 for entry in config.probes.values()),
         "stability": bool(config.stabilities),
-        "tokenizers": bool(config.codebooks or trained(config, "autoencoders")),
+        "tokenizers": bool(trained(config, "codebooks") or trained(config, "autoencoders")),
         "trainings": any(trained(config, section) for section in TRAINED),
         "results": True,
     }
@@ -45,24 +47,23 @@ def figure_names(config: Config) -> list[str]:
         "generation": any(entry.samplings for entry in config.evaluations.values()),
         "linear_probe": any(entry.stage1 for entry in config.probes.values()),
         "stability": bool(config.stabilities),
-        "codebook": bool(config.codebooks),
-        "training_curves": bool(config.stage1 or config.stage2),
+        "codebook": bool(trained(config, "codebooks")),
+        "training_curves": bool(trained(config, "stage1") or trained(config, "stage2")),
         "time": True,
     }
     return [name for name in FIGURES if wanted[name]]
 
 
 TRAINED = ("encoders", "autoencoders", "extractors", "stage1", "stage2")
-"""Sections whose variants are trained here, unless they are read from a file of weights."""
+"""Sections whose variants are trained here, unless their weights are published ones."""
 
 
 def trained(config: Config, section: str) -> list[str]:
-    """The variants of a section that a training makes."""
-    kinds = ("trained", "classifier")
+    """The variants of a section that are made here, not adopted."""
     return [
         name
         for name, variant in getattr(config, section).items()
-        if getattr(variant, "kind", "trained") in kinds or section in ("stage1", "stage2")
+        if variant.kind != "inception" and stage_of(section, variant) != PUBLISHED
     ]
 
 
@@ -73,9 +74,11 @@ def first_cards(paths: Paths) -> list[str]:
     parts: the paths of thousands would not fit into one command line.
     """
     config = paths.config
-    single = [(section, name) for section in TRAINED for name in trained(config, section)]
-    single += [
-        (section, name) for section in ("data", "codebooks") for name in getattr(config, section)
+    single = [
+        (section, name)
+        for section in (*TRAINED, "data", "codebooks")
+        for name, variant in getattr(config, section).items()
+        if variant.kind != "inception"  # a file, which no job makes
     ]
     cards = [paths.card(section, name) for section, name in single]
     return cards + [parts[0] for parts in _split(paths)]

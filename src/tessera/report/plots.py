@@ -7,7 +7,15 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from tessera.report.collection import Card, Collection, group_by
-from tessera.report.generation import STAGE2, Score, protocol, scores, stage2_kind
+from tessera.report.generation import (
+    STAGE2,
+    Score,
+    over_statistics,
+    protocol,
+    reference_text,
+    scores,
+    stage2_kind,
+)
 from tessera.report.style import COLUMN, PAGE, look, new_figure, say, series_name
 
 
@@ -128,11 +136,14 @@ def generation(cards: Collection) -> Figure | None:
         axes.set_ylim(len(bars) - 0.4, -0.6)
         axes.set_xlim(0, 1.12 * max(score.value for score in bars) or 1)
         axes.grid(visible=False, axis="y")
-        reference = bars[0].card.results["reference"]
-        axes.set_xlabel(
-            f"{bars[0].name}, lower is better; against {reference['count']:,} images "
-            f"({reference['split']})"
+        card = bars[0].card
+        reference = card.results["reference"]
+        against = (
+            reference_text(card)
+            if over_statistics(card)
+            else f"{reference['count']:,} images ({reference['split']})"
         )
+        axes.set_xlabel(f"{bars[0].name}, lower is better; against {against}")
     figure.legend(
         drawn_kinds.values(),
         [f"stage 2: {kind}" for kind in drawn_kinds],

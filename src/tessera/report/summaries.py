@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from tessera.config.lineage import draws_semantic
 from tessera.report.collection import TRAININGS, Card, Collection, group_by, seeds
 from tessera.report.table import Column, Table, fixed, percent, shown
 
@@ -64,12 +65,11 @@ def linear_probe_layers(cards: Collection) -> Table | None:
 
 def _probed(cards: Collection, card: Card) -> dict[str, Any]:
     stage1 = card.node["inputs"]["stage1"]
-    semantic = "codebook" in stage1["inputs"]["tokens"]["inputs"]
     return {
         "variant": card.each,
         "probe": card.variant,
         "model": cards.label("stage1", card.each),
-        "tokens": "semantic" if semantic else "VQ codes",
+        "tokens": "semantic" if draws_semantic(stage1) else "VQ codes",
         "conditional": stage1["settings"]["class_conditional"],
         "card": card.path,
     }

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from tessera.report.collection import Collection
 from tessera.report.generation import generation
 from tessera.report.outputs import TABLES
+from tessera.report.reconstructions import reconstructions
 from tessera.report.summaries import (
     linear_probe,
     linear_probe_layers,
@@ -17,6 +18,7 @@ from tessera.report.tidy import results
 
 BUILD: dict[str, Callable[[Collection], Table | None]] = {
     "generation": generation,
+    "reconstructions": reconstructions,
     "linear_probe": linear_probe,
     "stability": stability,
     "tokenizers": tokenizers,

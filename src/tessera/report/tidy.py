@@ -5,6 +5,7 @@ from typing import Any
 
 from tessera.report.collection import Card, Collection
 from tessera.report.generation import Score, scores
+from tessera.report.reconstructions import column_names
 from tessera.report.table import Column, Table
 
 UNITS = {
@@ -19,6 +20,7 @@ UNITS = {
     "points": "points",
     "image_size": "pixels",
     "bits_per_code": "bit",
+    "(dB)": "dB",
 }
 """Last word of a metric → its unit; all else is a bare number, "1"."""
 
@@ -28,6 +30,7 @@ Number = tuple[str, float]
 def results(cards: Collection) -> Table | None:
     """Columns stage, variant, metric, value, unit, card."""
     measured = scores(cards)
+    reconstructed = column_names(cards)
     rows = [
         {
             "stage": card.stage,
@@ -38,17 +41,24 @@ def results(cards: Collection) -> Table | None:
             "card": card.path,
         }
         for card in cards.cards
-        for metric, value in numbers(card, measured)
+        for metric, value in numbers(card, measured, reconstructed)
     ]
     names = ("stage", "variant", "metric", "value", "unit", "card")
     columns = [Column(name, name) for name in names]
     return Table("results", "All numbers.", columns, rows) if rows else None
 
 
-def numbers(card: Card, measured: list[Score]) -> Iterator[Number]:
+def numbers(
+    card: Card, measured: list[Score], reconstructed: Mapping[tuple[str, str], str]
+) -> Iterator[Number]:
     """A card's numbers under unique names.
 
     Fidelity carries the names of its extractor; layers and noise levels are part of the name.
+
+    Args:
+        card: the card.
+        measured: the scores of all evaluations.
+        reconstructed: see `tessera.report.reconstructions.column_names`.
     """
     found = dict(card.results)
     if card.stage == "evaluation":
@@ -58,6 +68,9 @@ def numbers(card: Card, measured: list[Score]) -> Iterator[Number]:
                 yield score.name, score.value
                 if score.spread is not None:
                     yield f"{score.name} std", score.spread
+    elif card.stage == "reconstruction":
+        for metric, value in found.pop("metrics").items():
+            yield reconstructed[card.path, metric], value
     elif card.stage == "probe":
         for layer in found.pop("layers"):
             yield from _flat({k: v for k, v in layer.items() if k != "layer"},

@@ -7,7 +7,7 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from tessera.config.schema import STAGE_OF
+from tessera.config.schema import PUBLISHED, STAGE_OF
 from tessera.report.collection import Card, Collection, group_by
 from tessera.report.style import COLOURS, COLUMN, PAGE, look, new_figure, say, series_name
 
@@ -99,7 +99,7 @@ def time(cards: Collection) -> Figure | None:
     stages = group_by(cards.cards, lambda card: card.stage)
     if not stages:
         return None
-    order = [*STAGE_OF.values()]
+    order = [PUBLISHED, *STAGE_OF.values()]
     order.insert(order.index("sampling") + 1, "samples")
     names = [stage for stage in order if stage in stages]
     totals = [sum(card.run["seconds"] for card in stages[stage]) for stage in names]

@@ -1,20 +1,24 @@
 """K-Means over sampled features: the centroids are the vocabulary of the semantic tokens.
 
-Writes `centroids.npy`, float32 [K, width], the form in which DiGIT publishes its codebooks.
+Writes `centroids.npy`, float32 [K, width], the form in which DiGIT publishes its codebooks. Runs on
+the GPUs that faiss sees (the package faiss-gpu-cu12 in place of faiss-cpu), or on the CPU.
 """
 
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import faiss
 import numpy as np
 
-from tessera.config.tokenizers import Codebook
+from tessera.config.tokenizers import FittedCodebook
 from tessera.errors import UserError
-from tessera.io.files import whole_file
+from tessera.io.codebooks import write_codebook
 from tessera.io.parts import open_parts
-from tessera.quantize.kmeans import fit_kmeans
+from tessera.quantize.kmeans import count_gpus, fit_kmeans
+from tessera.quantize.memory import kmeans_memory, require_memory
 from tessera.stages.job import Job, log, parser, part_file, run
 
 if TYPE_CHECKING:
@@ -25,10 +29,16 @@ TINY = 39
 """faiss warns below 39 points a centroid; a smaller cluster is hardly more than its noise."""
 
 
-def work(job: Job) -> None:
-    """Fits the centroids."""
+def work(job: Job, asked: str) -> None:
+    """Fits the centroids.
+
+    Args:
+        job: the running job.
+        asked: the device of the command line: auto, cpu or cuda.
+    """
     arguments = job.arguments
-    settings = job.settings(Codebook)
+    settings = job.settings(FittedCodebook)
+    gpus = choose_gpus(asked)
     job.inputs("features", arguments.features, "features")
     arrays, _ = open_parts([part_file(card) for card in arguments.features])
     lazy = arrays["features"]
@@ -38,11 +48,16 @@ def work(job: Job) -> None:
             f"codebook {arguments.card.parent.name}: {count} feature points are fewer than "
             f"{settings.clusters} clusters: raise `points` of the features, or lower `clusters`"
         )
+    host, device = kmeans_memory(count, width, settings.clusters, gpus > 0)
     log.info(
-        "%d points of %d channels, %.0f MB in float32", count, width, count * width * 4 / 2**20
-    )
+        "%d points of %d channels on %s: takes about %.2f GB of memory%s",
+        count, width, f"{gpus} GPUs" if gpus else "the CPU", host / 1e9,
+        f" and {device / 1e9:.2f} GB of each GPU" if gpus else "",
+    )  # fmt: skip
+    require_memory(count, width, settings.clusters, gpus > 0)
     points = in_order(lazy, arrays["place"].compute())
-    fitted = fit_kmeans(points, settings.clusters, settings.iterations, settings.seed)
+    faiss.omp_set_num_threads(arguments.threads)
+    fitted = fit_kmeans(points, settings.clusters, settings.iterations, settings.seed, gpu=gpus > 0)
     for iteration, value in enumerate(fitted.objective):
         log.info("iteration %d of %d  objective %.6g", iteration + 1, settings.iterations, value)
     results = {
@@ -63,9 +78,26 @@ def work(job: Job) -> None:
         np.log2(settings.clusters),
     )  # fmt: skip
     file = arguments.card.parent / "centroids.npy"
-    with whole_file(file) as temporary, temporary.open("wb") as stream:
-        np.save(stream, fitted.centroids, allow_pickle=False)
-    job.finish(arguments.card, [file], results)
+    write_codebook(file, fitted.centroids)
+    job.finish(arguments.card, [file], results, run={"gpus": gpus})
+
+
+def choose_gpus(asked: str) -> int:
+    """GPUs that K-Means runs on: all that faiss sees, unless the CPU was asked for.
+
+    Args:
+        asked: auto, cpu or cuda.
+
+    Raises:
+        UserError: a GPU was asked for and faiss sees none.
+    """
+    found = 0 if asked == "cpu" else count_gpus()
+    if asked.startswith("cuda") and not found:
+        raise UserError(
+            "--device cuda was asked for but faiss sees no GPU: install faiss-gpu-cu12 in place of "
+            "faiss-cpu (docs/quickstart.md says how), or use --device cpu"
+        )
+    return found
 
 
 def in_order(features: "da.Array", places: np.ndarray) -> np.ndarray:
@@ -103,7 +135,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs the stage from the command line."""
     arguments = parser(STAGE, __doc__)
     arguments.add_argument("--features", type=Path, nargs="+", required=True, help="part cards")
-    return run(STAGE, arguments.parse_args(argv), work, computes=False)
+    parsed = arguments.parse_args(argv)
+    # The runner knows torch's devices alone, and torch is not used here.
+    return run(STAGE, parsed, partial(work, asked=parsed.device), computes=False)
 
 
 if __name__ == "__main__":

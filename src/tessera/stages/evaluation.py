@@ -1,4 +1,8 @@
-"""Compares a sample set with real images: Fréchet and kernel distance, score, precision, recall."""
+"""Compares a sample set with real images: Fréchet and kernel distance, score, precision, recall.
+
+The reference is a split's centre crops, or published statistics of Inception's features. Images
+pass in batches; only features are kept, so 50,000 large ones need no more memory than theirs.
+"""
 
 import sys
 from collections.abc import Sequence
@@ -7,16 +11,15 @@ from typing import Any
 
 import torch
 
-from tessera.config.data import Views
 from tessera.config.results import Evaluation
-from tessera.data.images import ShardIndex
-from tessera.data.views import as_reference
-from tessera.io.images import read_adm
-from tessera.metrics.extractors import Extractor, classifier_extractor, inception_extractor
-from tessera.metrics.fidelity import evaluate_fidelity
+from tessera.errors import UserError
+from tessera.io.images import adm_shape, iterate_adm
+from tessera.metrics.extractors import Features, extract
+from tessera.metrics.fidelity import check_request, compare_features
 from tessera.metrics.names import metric_names
-from tessera.stages.job import Job, log, parse_settings, parser, run
-from tessera.stages.loading import load_classifier
+from tessera.metrics.statistics import Statistics, read_statistics
+from tessera.stages.extracting import CentreCrops, Progress, open_extractor
+from tessera.stages.job import Job, log, parser, run
 
 STAGE = "evaluation"
 KEYS = {
@@ -30,66 +33,93 @@ KEYS = {
 }
 """Names of the computed values → short keys of the card, whatever the extractor."""
 
+REFERENCES = {"shards": "images", "statistics": "published statistics"}
+"""Argument → what it is compared with."""
+
 
 def work(job: Job) -> None:
     """Evaluates one sample set."""
     arguments = job.arguments
     settings = job.settings(Evaluation)
     samples_card = job.input("samples", arguments.samples, "samples")
-    job.input("shards", arguments.shards, "shards")
-    views = as_reference(parse_settings(Views, job.node["inputs"]["views"]))
-    index = ShardIndex(arguments.shards.parent / "index.json")
-    reference = index.load(settings.split, views).pixels[:, 0]
-    images, _ = read_adm(arguments.samples.parent / "samples.npz")
+    file = arguments.samples.parent / "samples.npz"
+    count, *size, _ = adm_shape(file)
+    reference = open_reference(job, settings)
+    metrics = ["isc" if metric == "is" else metric for metric in settings.metrics]
+    crops = None if isinstance(reference, Statistics) else reference
+    check_request(metrics, count, crops.count if crops else None)
+    if crops and size != [crops.side, crops.side]:
+        raise UserError(
+            f"samples are {size[1]}x{size[0]} but the reference images {crops.side}x{crops.side}: "
+            "bring both to one size"
+        )
     extractor, kind = open_extractor(job, arguments.extractor)
-    found = evaluate_fidelity(
-        torch.from_numpy(images).permute(0, 3, 1, 2),
-        torch.from_numpy(reference),
-        extractor,
-        ["isc" if metric == "is" else metric for metric in settings.metrics],
-        settings.seed,
-        arguments.batch,
-        arguments.device,
-    )
-    names = metric_names(extractor.name)
-    metrics = {KEYS[key]: float(value) for key, value in found.items() if key in KEYS}
-    sampling = job.node["inputs"]["samplings"]["inputs"]
+    pieces = (torch.from_numpy(p).permute(0, 3, 1, 2) for p in iterate_adm(file, arguments.batch))
+    batch, device = arguments.batch, arguments.device
+    sampled = extract(extractor, pieces, batch, device, Progress("samples", count))
+    compared: Features | Statistics
+    if isinstance(reference, Statistics):
+        compared = reference
+        described: dict[str, Any] = {"kind": "statistics", "digest": reference.digest}
+    else:
+        shown = Progress("reference images", reference.count)
+        compared = reference.ordered(extract(extractor, reference, batch, device, shown))
+        described = {
+            "kind": "images",
+            "split": settings.split,
+            "count": len(compared),
+            "digest": job.digest("shards"),
+        }
+    found = compare_features(sampled, compared, extractor, metrics, settings.seed)
+    names = metric_names(extractor.name, statistics=crops is None)
+    measured = {KEYS[key]: float(value) for key, value in found.items() if key in KEYS}
     results = {
         "extractor": {"name": extractor.name, "kind": kind, "digest": extractor.digest},
-        "reference": {
-            "split": settings.split,
-            "count": len(reference),
-            "digest": job.digest("shards"),
-        },
-        "count": len(images),
+        "reference": described,
+        "count": count,
         "conditional": samples_card["results"]["conditional"],
-        "weights": weights_of(sampling),
-        "metrics": metrics,
-        "names": {KEYS[key]: name for key, name in names.items() if KEYS[key] in metrics},
+        "weights": weights_of(job.node["inputs"]["samplings"]["inputs"]),
+        "metrics": measured,
+        "names": {KEYS[key]: name for key, name in names.items() if KEYS[key] in measured},
     }
     job.finish(arguments.card, [], results)
     for key, name in results["names"].items():
-        log.info("%s: %.4g", name, metrics[key])
+        log.info("%s: %.4g", name, measured[key])
 
 
-def open_extractor(job: Job, file: Path) -> tuple[Extractor, str]:
-    """The extractor from its card, or from the file of Inception's weights; and its kind."""
-    node: dict[str, Any] = job.node["inputs"]["extractor"]
-    if node["settings"]["kind"] == "classifier":
-        job.input("extractor", file, "extractor")
-        classifier = load_classifier(file.parent, job.arguments.device)
-        return classifier_extractor(classifier, file.parent.name), "classifier"
-    return inception_extractor(file, node["settings"]["sha256"]), "inception"
+def open_reference(job: Job, settings: Evaluation) -> CentreCrops | Statistics:
+    """What the sample set is compared with: exactly what the settings name.
+
+    Raises:
+        UserError: images are given where the settings name statistics, or the other way round.
+    """
+    arguments = job.arguments
+    wanted, given = "statistics", arguments.statistics
+    if "views" in job.node["inputs"]:
+        wanted, given = "shards", arguments.shards
+    if given is None or None not in (arguments.shards, arguments.statistics):
+        other = "shards" if wanted == "statistics" else "statistics"
+        raise UserError(
+            f"the settings of this evaluation compare with {REFERENCES[wanted]}: give --{wanted}, "
+            f"and not --{other}"
+        )
+    if wanted == "shards":
+        return CentreCrops(job, arguments.shards, settings.split)
+    read = read_statistics(arguments.statistics, settings.statistics_sha256)
+    job.record({"statistics": read.digest})
+    return read
 
 
 def weights_of(sampling: dict[str, Any]) -> str:
-    """Whether the models that drew the samples hold raw or averaged weights."""
-    averaged = [
-        node["settings"]["training"]["ema"] is not None
-        for name, node in sampling.items()
-        if name in ("stage1", "stage2")
-    ]
-    return "ema" if all(averaged) else "raw" if not any(averaged) else "mixed"
+    """Whether the models that drew the samples hold raw, averaged or published weights."""
+    kinds = {_weights(node) for name, node in sampling.items() if name in ("stage1", "stage2")}
+    return kinds.pop() if len(kinds) == 1 else "mixed"
+
+
+def _weights(model: dict[str, Any]) -> str:
+    if model["stage"] == "published":
+        return "published"
+    return "raw" if model["settings"]["training"]["ema"] is None else "ema"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -97,7 +127,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser(STAGE, __doc__)
     arguments.add_argument("--batch", type=int, default=256, help="images at once")
     arguments.add_argument("--samples", type=Path, required=True, help="card of the sample set")
-    arguments.add_argument("--shards", type=Path, required=True, help="card of the shards")
+    arguments.add_argument(
+        "--shards", type=Path, nargs="?", help="card of the reference images' shards"
+    )
+    arguments.add_argument(
+        "--statistics", type=Path, nargs="?", help="reference statistics, instead"
+    )
     arguments.add_argument("--extractor", type=Path, required=True, help="card, or weights")
     return run(STAGE, arguments.parse_args(argv), work)
 

@@ -18,7 +18,7 @@ from tessera.data.images import ShardIndex
 from tessera.data.views import view_count
 from tessera.io.parts import write_part
 from tessera.stages.job import Job, log, parse_settings, parser, part_file, run
-from tessera.stages.tokenizing import Featurizer
+from tessera.stages.tokenizing import Featurizer, find_card
 
 STAGE = "features"
 
@@ -50,9 +50,8 @@ def work(job: Job) -> None:
     views = parse_settings(Views, job.node["inputs"]["views"])
     job.input("shards", arguments.shards, "shards")
     index = ShardIndex(arguments.shards.parent / "index.json")
-    if arguments.encoder.suffix == ".json":
-        job.input("encoder", arguments.encoder, "encoder")
-    featurizer = Featurizer(job.node, arguments.encoder, arguments.device)
+    encoder = find_card(job, [arguments.encoder], job.node["inputs"]["encoder"], "encoder")
+    featurizer = Featurizer(job.node, encoder.parent, arguments.device)
     images, copies = index.count("train"), view_count(views, "train")
     grid = featurizer.grid(views.crop)
     length = grid[0] * grid[1]
@@ -60,7 +59,9 @@ def work(job: Job) -> None:
     kept = [np.zeros((0, featurizer.width), np.float32)]
     places = [np.zeros(0, np.int64)]
     seen = 0
-    for batch in index.stream("train", views, arguments.batch, arguments.part, arguments.parts):
+    for batch in index.stream(
+        "train", views, arguments.batch, arguments.part, arguments.parts, arguments.threads
+    ):
         seen += len(batch.numbers)
         for view in range(copies):
             chosen = [
@@ -89,7 +90,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs the stage from the command line."""
     arguments = parser(STAGE, __doc__, parts=True)
     arguments.add_argument("--shards", type=Path, required=True, help="card of the shards")
-    arguments.add_argument("--encoder", type=Path, required=True, help="card, or file of weights")
+    arguments.add_argument("--encoder", type=Path, required=True, help="card of the encoder")
     return run(STAGE, arguments.parse_args(argv), work)
 
 

@@ -244,6 +244,8 @@ def prepare(threads: int, device: str) -> str:
 
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True)
+    # float32 is float32: torch lets convolutions round to TF32 unless told not to.
+    torch.backends.cudnn.allow_tf32 = False
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     elif device.startswith("cuda") and not torch.cuda.is_available():

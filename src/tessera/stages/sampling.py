@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tessera.config.lineage import drawn_node
 from tessera.config.results import AutoregressiveSampling, Sampling
 from tessera.errors import UserError
 from tessera.io.parts import write_part
@@ -133,12 +134,12 @@ def work(job: Job) -> None:
     device = arguments.device
     stage1_card = find_card(job, arguments.models, inputs["stage1"], "stage1")
     stage1 = load_gpt(stage1_card.parent, device)
-    stage2, painted = None, inputs["stage1"]["inputs"]["tokens"]
+    stage2, painter = None, drawn_node(inputs["stage1"])
     if "stage2" in inputs:
         card = find_card(job, arguments.models, inputs["stage2"], "stage2")
         stage2 = load_decoder(card.parent, device)
-        painted = inputs["stage2"]["inputs"]["codes"]
-    card = find_card(job, arguments.models, painted["inputs"]["autoencoder"], "autoencoder")
+        painter = drawn_node(inputs["stage2"])
+    card = find_card(job, arguments.models, painter, "autoencoder")
     sampler = Sampler(settings, stage1, stage2, load_vqgan(card.parent, device))
     made: list[dict[str, np.ndarray]] = []
     done = 0

@@ -1,60 +1,124 @@
-"""Packs a data set into WebDataset tar shards with an index.
+"""Finds the images of a data set, and packs them into tar shards or lists them where they lie.
 
-Writes the shards, `index.json` (classes, counts, digests, unreadable images) and `card.json`.
+Writes `index.json` (classes, counts, shards, unreadable images) and `card.json`; beside them tar
+shards, or lists of files where a folder is read in place.
 """
 
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from pydantic import TypeAdapter
 
-from tessera.config.data import Data
+from tessera.config.data import Data, DigitsData, FolderData, ParquetData, WebDatasetData
+from tessera.data.expect import require_known
+from tessera.data.listing import write_lists
+from tessera.data.scan import scan
 from tessera.data.shards import pack
-from tessera.data.sources import open_source
+from tessera.data.sources import Source, open_source
 from tessera.io.files import write_json
 from tessera.stages.job import Job, log, parser, run
 
 STAGE = "shards"
 
+Settings = DigitsData | FolderData | WebDatasetData | ParquetData
+
 
 def work(job: Job) -> None:
-    """Packs both splits."""
+    """Packs or lists both splits."""
     arguments = job.arguments
-    settings = TypeAdapter(Data).validate_python(
-        job.node["settings"] | {"max_corrupt_share": arguments.max_corrupt_share}
-    )
-    source = open_source(settings)
-    side = settings.image_size
-    shards = {"train": arguments.train, "validation": arguments.validation}
-    packed = {
-        split: pack(
-            source.splits[split], shards[split], len(source.classes), side,
-            settings.max_corrupt_share,
-        )
-        for split in shards
+    settings: Settings = TypeAdapter(Data).validate_python(job.node["settings"])
+    shards: dict[str, list[Path]] = {
+        "train": arguments.train, "validation": arguments.validation
     }  # fmt: skip
-    for split, entry in packed.items():
-        log.info("%s: %d images in %d shards", split, entry.count, len(entry.shards))
-        for skipped in entry.skipped:
+    if isinstance(settings, WebDatasetData | ParquetData):
+        index, excluded = _scanned(settings, arguments.threads)
+    else:
+        source = open_source(settings)
+        excluded = source.excluded
+        _check(settings, source.classes, {s: len(source.splits[s]) for s in shards}, excluded)
+        if isinstance(settings, FolderData) and settings.in_place:
+            index = _listed(settings, source, shards)
+        else:
+            index = _packed(settings, source, shards, arguments.max_corrupt_share)
+    splits = index["splits"]
+    for split, entry in splits.items():
+        log.info("%s: %d images in %d shards", split, entry["count"], len(entry["shards"]))
+        for skipped in entry["skipped"]:
             log.warning("left out %s: %s", skipped["name"], skipped["reason"])
-    splits = {split: entry.json() for split, entry in packed.items()}
-    index = arguments.index
-    write_json(index, {"classes": source.classes, "splits": splits})
+    write_json(arguments.index, index)
     results = {
-        "classes": len(source.classes),
-        **{f"{split}_images": entry.count for split, entry in packed.items()},
-        "skipped": [skipped for entry in packed.values() for skipped in entry.skipped],
+        "classes": len(index["classes"]),
+        **{f"{split}_images": entry["count"] for split, entry in splits.items()},
+        "skipped": [skipped for entry in splits.values() for skipped in entry["skipped"]],
+        "excluded": sum(excluded.values()),
     }
-    files = [index, *(path for paths in shards.values() for path in paths)]
+    files = [arguments.index, *(path for paths in shards.values() for path in paths)]
     job.finish(arguments.card, files, results)
+
+
+def _packed(
+    settings: DigitsData | FolderData,
+    source: Source,
+    shards: dict[str, list[Path]],
+    max_corrupt_share: float,
+) -> dict[str, Any]:
+    classes, side = source.classes, settings.image_size
+    splits = {
+        split: pack(source.splits[split], paths, len(classes), side, max_corrupt_share).json()
+        for split, paths in shards.items()
+    }
+    return {"classes": classes, "splits": splits}
+
+
+def _listed(settings: FolderData, source: Source, shards: dict[str, list[Path]]) -> dict[str, Any]:
+    root = Path(settings.path)
+    splits = {}
+    for split, paths in shards.items():
+        items = source.splits[split]
+        per_class = [0] * len(source.classes)
+        for item in items:
+            per_class[item.label] += 1
+        splits[split] = {
+            "count": len(items),
+            "per_class": per_class,
+            "shards": write_lists(items, root, paths),
+            "skipped": [],
+        }
+    return {"classes": source.classes, "splits": splits, "source": {"root": str(root)}}
+
+
+def _scanned(
+    settings: WebDatasetData | ParquetData, workers: int
+) -> tuple[dict[str, Any], dict[str, int]]:
+    found = scan(settings, workers)
+    counts = {split: entry["count"] for split, entry in found.splits.items()}
+    _check(settings, found.classes, counts, found.excluded)
+    how = settings.model_dump(mode="json")
+    index = {
+        "classes": found.classes,
+        "splits": found.splits,
+        "source": {"settings": how, "labels": found.labels},
+    }
+    return index, found.excluded
+
+
+def _check(
+    settings: Settings, classes: list[str], counts: dict[str, int], excluded: dict[str, int]
+) -> None:
+    if isinstance(settings, DigitsData) or settings.expect is None:
+        return
+    images = {split: count + excluded.get(split, 0) for split, count in counts.items()}
+    require_known(settings.expect, classes, images, isinstance(settings, FolderData))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the stage from the command line."""
     arguments = parser(STAGE, __doc__)
-    arguments.add_argument("--train", nargs="+", type=Path, required=True, help="shards to write")
-    arguments.add_argument("--validation", nargs="+", type=Path, required=True)
+    which = "tar shards or lists of files to write; none where files hold many images already"
+    arguments.add_argument("--train", nargs="*", type=Path, default=[], help=which)
+    arguments.add_argument("--validation", nargs="*", type=Path, default=[])
     arguments.add_argument("--max-corrupt-share", type=float, default=0.001)
     arguments.add_argument("--index", type=Path, required=True, help="index to write")
     return run(STAGE, arguments.parse_args(argv), work, computes=False)

@@ -8,7 +8,7 @@ import torch
 
 from tessera.config.data import Views
 from tessera.config.results import Stability
-from tessera.data.images import ShardIndex
+from tessera.data.images import ShardIndex, spread
 from tessera.metrics.stability import measure_stability
 from tessera.stages.job import Job, log, parse_settings, parser, run
 from tessera.stages.tokenizing import Tokenizer, find_card, open_codebook, vqgan_tokenizer
@@ -22,8 +22,10 @@ def work(job: Job) -> None:
     settings = job.settings(Stability)
     job.input("shards", arguments.shards, "shards")
     views = parse_settings(Views, inputs["views"])
-    images = ShardIndex(arguments.shards.parent / "index.json").load("validation", views)
-    pixels = torch.from_numpy(images.pixels[: settings.images, 0])
+    index = ShardIndex(arguments.shards.parent / "index.json")
+    numbers = spread(index.count("validation"), settings.images)
+    images = index.take("validation", views, numbers, arguments.threads)
+    pixels = torch.from_numpy(images.pixels[:, 0])
     tokenizers: dict[str, Tokenizer] = {}
     kinds = {}
     for name, node in inputs["codebooks"].items():

@@ -7,38 +7,44 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from tessera.config.training import Stage1
+from tessera.config.training import TrainedStage1
 from tessera.data.tokens import TokenSet, draw_batch, load_tokens
 from tessera.models.gpt import GPT, GPTConfig
 from tessera.stages.job import Job, add_training, log, parser, part_file, run
-from tessera.stages.training import gradient_task, train
+from tessera.stages.training import decoder_sizes, gradient_task, train
 
 STAGE = "stage1"
+
+
+def model_config(settings: TrainedStage1, vocabulary: int, length: int, classes: int) -> GPTConfig:
+    """The sizes of the model.
+
+    Args:
+        settings: the variant's.
+        vocabulary: codes of its tokenizer.
+        length: codes of an image.
+        classes: classes of the data set, which only a conditional model is given.
+    """
+    return GPTConfig(
+        vocabulary=vocabulary,
+        length=length,
+        classes=classes if settings.class_conditional else 0,
+        norm=settings.norm,
+        **decoder_sizes(settings.model, length + 1),
+    )
 
 
 def work(job: Job) -> None:
     """Trains the model."""
     arguments = job.arguments
-    settings = job.settings(Stage1)
+    settings = job.settings(TrainedStage1)
     job.inputs("tokens", arguments.tokens, "tokens")
     job.inputs("validation", arguments.validation, "tokens")
     device = arguments.device
     tokens = load_tokens([part_file(card) for card in arguments.tokens]).to(device)
     validation = load_tokens([part_file(card) for card in arguments.validation]).to(device)
-    training, shape = settings.training, settings.model
-    config = GPTConfig(
-        vocabulary=tokens.vocabulary,
-        length=tokens.length,
-        classes=len(tokens.classes) if settings.class_conditional else 0,
-        width=shape.width,
-        layers=shape.layers,
-        heads=shape.heads,
-        ffn=shape.ffn or 4 * shape.width,
-        dropout=shape.dropout,
-        position_scale=shape.position_scale,
-        norm=settings.norm,
-        max_positions=tokens.length + 1,
-    )
+    training = settings.training
+    config = model_config(settings, tokens.vocabulary, tokens.length, len(tokens.classes))
     torch.manual_seed(training.seed)
     model = GPT(config).to(device)
     log.info(

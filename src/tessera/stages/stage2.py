@@ -3,26 +3,46 @@
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from tessera.config.training import Stage2
+from tessera.config.training import TrainedStage2
 from tessera.data.tokens import TokenSet, draw_batch, load_tokens
 from tessera.errors import UserError
 from tessera.models.gpt import GPT, GPTConfig
 from tessera.models.maskgit import MaskGIT, MaskGITConfig
 from tessera.stages.job import Job, add_training, log, parser, part_file, run
-from tessera.stages.training import gradient_task, train
+from tessera.stages.training import decoder_sizes, gradient_task, train
 
 STAGE = "stage2"
+
+
+def model_config(
+    settings: TrainedStage2, codes: tuple[int, int], semantic: tuple[int, int]
+) -> GPTConfig | MaskGITConfig:
+    """The sizes of the decoder.
+
+    Args:
+        settings: the variant's.
+        codes: vocabulary and length of what it draws.
+        semantic: vocabulary and length of what it reads.
+    """
+    kind = GPTConfig if settings.kind == "autoregressive" else MaskGITConfig
+    return kind(
+        vocabulary=codes[0],
+        length=codes[1],
+        prefix_vocabulary=semantic[0],
+        prefix_length=semantic[1],
+        norm="pre",
+        **decoder_sizes(settings.model, max(codes[1] + 1, semantic[1])),
+    )
 
 
 def work(job: Job) -> None:
     """Trains the decoder."""
     arguments = job.arguments
-    settings = job.settings(Stage2)
+    settings = job.settings(TrainedStage2)
     sets: dict[str, TokenSet] = {}
     for name in ("semantic", "codes", "validation_semantic", "validation_codes"):
         cards = getattr(arguments, name)
@@ -31,27 +51,12 @@ def work(job: Job) -> None:
     semantic, codes = sets["semantic"], sets["codes"]
     require_pairs(semantic, codes)
     require_pairs(sets["validation_semantic"], sets["validation_codes"])
-    training, shape = settings.training, settings.model
-    sizes: dict[str, Any] = {
-        "vocabulary": codes.vocabulary,
-        "length": codes.length,
-        "prefix_vocabulary": semantic.vocabulary,
-        "prefix_length": semantic.length,
-        "width": shape.width,
-        "layers": shape.layers,
-        "heads": shape.heads,
-        "ffn": shape.ffn or 4 * shape.width,
-        "dropout": shape.dropout,
-        "position_scale": shape.position_scale,
-        "norm": "pre",
-        "max_positions": max(codes.length + 1, semantic.length),
-    }
+    training = settings.training
+    config = model_config(
+        settings, (codes.vocabulary, codes.length), (semantic.vocabulary, semantic.length)
+    )
     torch.manual_seed(training.seed)
-    model: GPT | MaskGIT
-    if settings.kind == "autoregressive":
-        model = GPT(GPTConfig(**sizes))
-    else:
-        model = MaskGIT(MaskGITConfig(**sizes))
+    model = MaskGIT(config) if isinstance(config, MaskGITConfig) else GPT(config)
     model = model.to(arguments.device)
     log.info("%d images, %.2f M parameters", len(codes), _millions(model))
 

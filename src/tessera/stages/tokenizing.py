@@ -7,9 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tessera.config.tokenizers import Features
+from tessera.config.lineage import reading_node
+from tessera.config.tokenizers import Features, PublishedCodebook, Reading
 from tessera.errors import UserError
-from tessera.io.files import read_json, sha256_file
+from tessera.io.files import read_json
 from tessera.models.encoders import Encoder, preprocess
 from tessera.quantize.assign import nearest
 from tessera.stages.job import Job, parse_settings
@@ -20,17 +21,18 @@ Tokenizer = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 
 class Featurizer:
-    """A frozen encoder as the settings of a features variant read it.
+    """A frozen encoder as a features variant, or a published codebook, reads it.
 
     Args:
-        node: the node of the features variant.
-        file: the encoder's card, or the file of its weights.
+        node: the node of that variant.
+        folder: where the encoder lies.
         device: where it runs.
     """
 
-    def __init__(self, node: dict[str, Any], file: Path, device: str) -> None:
-        self.settings = parse_settings(Features, node)
-        self.encoder: Encoder = load_encoder(node["inputs"]["encoder"], file, device)
+    def __init__(self, node: dict[str, Any], folder: Path, device: str) -> None:
+        kind = Features if node["stage"] == "features" else PublishedCodebook
+        self.settings: Reading = parse_settings(kind, node)
+        self.encoder: Encoder = load_encoder(folder, device)
         self.device = device
         self.width = self.encoder.width
 
@@ -80,12 +82,12 @@ def vqgan_tokenizer(folder: Path, device: str) -> tuple[Tokenizer, int, tuple[in
 def open_codebook(
     job: Job, node: dict[str, Any], files: list[Path], name: str
 ) -> tuple[Tokenizer, int, Featurizer]:
-    """A codebook's tokenizer from the files of its codebook and of its encoder.
+    """A codebook's tokenizer from the cards of the codebook and of its encoder.
 
     Args:
         job: the running job, which records the inputs.
         node: the codebook's node.
-        files: cards and weights, in any order; those of other tokenizers may be among them.
+        files: cards in any order; those of other tokenizers may be among them.
         name: under which the inputs are recorded.
 
     Returns:
@@ -94,38 +96,19 @@ def open_codebook(
     Raises:
         UserError: a file is missing.
     """
-    features = node["inputs"]["features"]
-    encoder = features["inputs"]["encoder"]
-    if encoder["settings"]["kind"] == "trained":
-        encoder_file = find_card(job, files, encoder, f"{name}/encoder")
-    else:
-        encoder_file = find_weights(files, encoder["settings"]["sha256"])
+    reading = reading_node(node)
+    encoder = find_card(job, files, reading["inputs"]["encoder"], f"{name}/encoder")
     card = find_card(job, files, node, f"{name}/codebook")
     device = job.arguments.device
-    featurizer = Featurizer(features, encoder_file, device)
+    featurizer = Featurizer(reading, encoder.parent, device)
     centroids = load_centroids(card.parent, featurizer.width, device)
-    wanted = node["settings"]["clusters"]
+    wanted = node["settings"].get("clusters", len(centroids))
     if len(centroids) != wanted:
         raise UserError(
             f"{card.parent} holds {len(centroids)} centroids, the config says {wanted}: "
             "run the stage `codebook` again"
         )
     return codebook_tokenizer(featurizer, centroids), len(centroids), featurizer
-
-
-def find_weights(files: list[Path], sha256: str) -> Path:
-    """The file with this digest among `files`.
-
-    Raises:
-        UserError: none has it.
-    """
-    for file in files:
-        if file.suffix != ".json" and file.is_file() and sha256_file(file) == sha256:
-            return file
-    raise UserError(
-        f"none of {', '.join(map(str, files))} has the SHA-256 {sha256} of the encoder's weights: "
-        "download them again, or correct the config"
-    )
 
 
 def find_card(job: Job, files: list[Path], node: dict[str, Any], name: str) -> Path:

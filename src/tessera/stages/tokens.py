@@ -31,7 +31,9 @@ def work(job: Job) -> None:
     split, length = arguments.split, grid[0] * grid[1]
     codes = [np.zeros((0, view_count(views, split), length), np.uint16)]
     labels, numbers = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
-    for batch in index.stream(split, views, arguments.batch, arguments.part, arguments.parts):
+    for batch in index.stream(
+        split, views, arguments.batch, arguments.part, arguments.parts, arguments.threads
+    ):
         pixels = torch.from_numpy(batch.pixels)  # [B, views, 3, H, W]
         tokens, _ = tokenize(pixels.flatten(0, 1).float() / 255)
         codes.append(tokens.cpu().numpy().astype(np.uint16).reshape(*pixels.shape[:2], length))
@@ -61,17 +63,18 @@ def work(job: Job) -> None:
 def _open(job: Job, views: Views) -> tuple[Tokenizer, int, tuple[int, int], str]:
     """The tokenizer that the settings name, with its vocabulary, grid and kind."""
     inputs, arguments = job.node["inputs"], job.arguments
+    crop = views.side(arguments.split)
     if "codebook" in inputs:
         tokenize, vocabulary, featurizer = open_codebook(
             job, inputs["codebook"], arguments.tokenizer, "tokenizer"
         )
-        return tokenize, vocabulary, featurizer.grid(views.crop), "codebook"
+        return tokenize, vocabulary, featurizer.grid(crop), "codebook"
     card = find_card(job, arguments.tokenizer, inputs["autoencoder"], "tokenizer")
     tokenize, vocabulary, grid, side = vqgan_tokenizer(card.parent, arguments.device)
-    if side != views.crop:
+    if side != crop:
         raise UserError(
             f"the autoencoder {card.parent.name} reads images of {side} pixels, the views are "
-            f"crops of {views.crop}: name views of {side} pixels"
+            f"crops of {crop}: name views of {side} pixels"
         )
     return tokenize, vocabulary, grid, "autoencoder"
 
@@ -85,7 +88,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         type=Path,
         nargs="+",
         required=True,
-        help="cards of codebook and encoder (or its weights), or of the autoencoder",
+        help="cards of codebook and encoder, or of the autoencoder",
     )
     arguments.add_argument("--split", choices=("train", "validation"), required=True)
     return run(STAGE, arguments.parse_args(argv), work)

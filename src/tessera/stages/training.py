@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from tessera.config.training import Training
+from tessera.config.training import Training, TransformerShape
 from tessera.errors import UserError
 from tessera.io.files import whole_file
 from tessera.io.weights import save_model
@@ -20,6 +20,32 @@ from tessera.train.loop import Task, fit
 from tessera.train.optimizers import adamw
 from tessera.train.schedules import cosine, inverse_sqrt
 from tessera.train.task import GradientTask
+
+
+def decoder_sizes(shape: TransformerShape, positions: int) -> dict[str, Any]:
+    """What the configs of all decoders take from the settings.
+
+    Args:
+        shape: the settings.
+        positions: positions that the longest sequence takes.
+
+    Raises:
+        UserError: the settings give fewer positions.
+    """
+    if shape.max_positions is not None and shape.max_positions < positions:
+        raise UserError(
+            f"config: max_positions ({shape.max_positions}) is less than the {positions} positions "
+            "that a sequence takes: raise it, or leave it out"
+        )
+    return {
+        "width": shape.width,
+        "layers": shape.layers,
+        "heads": shape.heads,
+        "ffn": shape.ffn or 4 * shape.width,
+        "dropout": shape.dropout,
+        "position_scale": shape.position_scale,
+        "max_positions": shape.max_positions or positions,
+    }
 
 
 def schedule(training: Training) -> Callable[[int], float]:

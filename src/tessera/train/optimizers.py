@@ -1,5 +1,6 @@
-"""AdamW as DiGIT configures it: decoupled decay on every tensor."""
+"""AdamW as DiGIT configures it: decoupled decay on every tensor, fairseq's place of eps."""
 
+import math
 from collections.abc import Iterable
 
 import torch
@@ -14,16 +15,15 @@ def adamw(
 ) -> torch.optim.AdamW:
     """AdamW over one group that holds biases, norms and embeddings too.
 
-    fairseq adds eps to the uncorrected root of the second moment, torch to the corrected one: a
-    larger eps in the first updates. Over the eight updates of the reference trace single weights
-    part by up to 1.3e-4, and less and less afterwards.
-    The learning rate is set before each update by the loop.
+    Rate and eps are set before each update, by `set_update`. fairseq adds eps to the uncorrected
+    root of the second moment, torch to the corrected one: at update t, counted from 1, torch's
+    formula with eps / sqrt(1 - beta2^t) in the place of eps is fairseq's.
     """
     parameters = list(parameters)
     on_gpu = all(parameter.is_cuda for parameter in parameters)
     # `foreach` costs less than one kernel a tensor; `fused` less still, where it is certain.
     return torch.optim.AdamW(
-        parameters,
+        [{"params": parameters, "uncorrected_eps": eps}],
         lr=0.0,
         betas=betas,
         eps=eps,
@@ -33,7 +33,18 @@ def adamw(
     )
 
 
-def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """Sets the rate of every group."""
+def set_update(optimizer: torch.optim.Optimizer, step: int, rate: float) -> None:
+    """Sets what changes from update to update: the rate, and eps where `adamw` made the group.
+
+    Both are functions of the update alone, so a resumed training goes on as if uninterrupted.
+
+    Args:
+        optimizer: any; groups that `adamw` did not make keep their eps.
+        step: the update, counted from 0.
+        rate: the learning rate of every group.
+    """
     for group in optimizer.param_groups:
         group["lr"] = rate
+        if "uncorrected_eps" in group:
+            correction = 1 - group["betas"][1] ** (step + 1)
+            group["eps"] = group["uncorrected_eps"] / math.sqrt(correction)

@@ -12,7 +12,9 @@ batch normalisation without affine parameters before the classifier, as MAE's pr
 Shapes: L layers, N and M images, B batch, D width, K classes.
 """
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -25,6 +27,9 @@ from tessera.train.schedules import cosine
 MOMENTUM = 0.9
 INITIAL_STD = 0.01
 NORM_EPS = 1e-6  # as in MAE
+
+Batch = tuple[Tensor, Tensor]
+"""Features, floats [L, B, D], and labels, int64 [B], 0 <= label < K."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,110 @@ class ProbeResult:
         return self.accuracy.index(max(self.accuracy))
 
 
+class ProbeTask:
+    """The training of all layers' classifiers, for the loop that all trainings share.
+
+    Args:
+        draw: update → its batch; the features need not be the same objects twice, nor all in
+            memory. A function of the update alone, or a resumed run would end elsewhere.
+        layers: layers L.
+        width: channels D.
+        classes: number of classes K.
+        steps: updates in all, the length of the cosine.
+        learning_rate: start of the cosine.
+        seed: seed of the initial weights; the global generator is left alone.
+        batch_norm: whether features are batch-normalised first (see the module's description).
+        device: where the probes are trained.
+    """
+
+    def __init__(
+        self,
+        draw: Callable[[int], Batch],
+        layers: int,
+        width: int,
+        classes: int,
+        steps: int,
+        learning_rate: float = 0.4,
+        seed: int = 0,
+        batch_norm: bool = False,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self.draw, self.steps, self.learning_rate = draw, steps, learning_rate
+        self.device = torch.device(device)
+        generator = torch.Generator().manual_seed(seed)
+        draw_KD = INITIAL_STD * torch.randn(classes, width, generator=generator)
+        weight_LKD = draw_KD.expand(layers, -1, -1).clone().to(self.device)
+        self.weight_LKD = weight_LKD.requires_grad_()
+        self.bias_LK = torch.zeros(layers, classes, device=self.device, requires_grad=True)
+        self.norm = _BatchNorm(layers, width, self.device) if batch_norm else None
+        parameters = [self.weight_LKD, self.bias_LK]
+        self.optimizer = torch.optim.SGD(parameters, lr=learning_rate, momentum=MOMENTUM)
+
+    def update(self, step: int) -> dict[str, Tensor]:
+        """One update of all layers.
+
+        Returns:
+            `loss`: the mean over layers of their cross entropies, nats; the gradient is the sum's.
+
+        Raises:
+            UserError: a probe diverged.
+        """
+        x_LBD, target_B = self._inputs(self.draw(step), training=True)
+        self.optimizer.param_groups[0]["lr"] = cosine(step, self.learning_rate, 0, self.steps, 0.0)
+        self.optimizer.zero_grad(set_to_none=True)
+        losses_L = _losses(x_LBD, target_B, self.weight_LKD, self.bias_LK).mean(1)
+        _require_finite(losses_L.detach())
+        losses_L.sum().backward()
+        self.optimizer.step()
+        return {"loss": losses_L.detach().mean()}
+
+    @torch.no_grad()
+    def validate(self, batches: Iterable[Batch]) -> ProbeResult:
+        """Accuracies and losses of all layers over the batches of a validation set.
+
+        Raises:
+            UserError: no batch, or a probe diverged.
+        """
+        layers, classes = self.bias_LK.shape
+        sums, count = torch.zeros(3, layers, dtype=torch.float64), 0
+        for batch in batches:
+            x_LBD, target_B = self._inputs(batch, training=False)
+            scores_LBK = _logits(x_LBD, self.weight_LKD, self.bias_LK)
+            hits_LBT = scores_LBK.topk(min(5, classes), dim=-1).indices == target_B[:, None]
+            losses_LB = _losses(x_LBD, target_B, self.weight_LKD, self.bias_LK)
+            sums[0] += hits_LBT[..., 0].sum(1).cpu()
+            sums[1] += hits_LBT.any(-1).sum(1).cpu()
+            sums[2] += losses_LB.double().sum(1).cpu()
+            count += len(target_B)
+        if not count:
+            raise UserError("the probe's validation set is empty: give it at least one image")
+        _require_finite(sums[2])
+        accuracy, top5, loss = (sums / count).tolist()
+        return ProbeResult(accuracy, top5, loss)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Classifiers, momenta and, where there is one, what the normalisation remembers."""
+        state = {"weight": self.weight_LKD.detach(), "bias": self.bias_LK.detach()}
+        if self.norm is not None:
+            state |= {"mean": self.norm.mean, "variance": self.norm.variance}
+        return {"classifiers": state, "optimizer": self.optimizer.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Puts a saved state back."""
+        saved = state["classifiers"]
+        with torch.no_grad():
+            self.weight_LKD.copy_(saved["weight"])
+            self.bias_LK.copy_(saved["bias"])
+        if self.norm is not None:
+            self.norm.mean.copy_(saved["mean"])
+            self.norm.variance.copy_(saved["variance"])
+        self.optimizer.load_state_dict(state["optimizer"])
+
+    def _inputs(self, batch: Batch, training: bool) -> Batch:
+        x_LBD, target_B = batch[0].to(self.device).float(), batch[1].to(self.device)
+        return (x_LBD if self.norm is None else self.norm(x_LBD, training)), target_B
+
+
 def fit_probes(
     features_train: Tensor,
     labels_train: Tensor,
@@ -60,7 +169,7 @@ def fit_probes(
     batch_norm: bool = False,
     device: torch.device | str | None = None,
 ) -> ProbeResult:
-    """Trains a linear classifier on each layer and validates it.
+    """Trains a linear classifier on each layer of features in memory and validates it.
 
     Args:
         features_train: floats [L, N, D], on any device.
@@ -80,29 +189,42 @@ def fit_probes(
     """
     _check(features_train, labels_train, features_val, labels_val, classes)
     layers, count, width = features_train.shape
-    device = torch.device(device) if device is not None else features_train.device
     batch = min(batch, count)
 
-    generator = torch.Generator().manual_seed(seed)
-    draw_KD = INITIAL_STD * torch.randn(classes, width, generator=generator)
-    weight_LKD = draw_KD.expand(layers, -1, -1).clone().to(device).requires_grad_()
-    bias_LK = torch.zeros(layers, classes, device=device, requires_grad=True)
-    norm = _BatchNorm(layers, width, device) if batch_norm else None
-    optimizer = torch.optim.SGD([weight_LKD, bias_LK], lr=learning_rate, momentum=MOMENTUM)
-
-    for step in range(steps):
+    def draw(step: int) -> Batch:
         index = batch_indices(count, batch, seed, step)
-        x_LBD = features_train[:, index.to(features_train.device)].to(device).float()
-        target_B = labels_train[index.to(labels_train.device)].to(device)
-        if norm is not None:
-            x_LBD = norm(x_LBD, training=True)
-        optimizer.param_groups[0]["lr"] = cosine(step, learning_rate, 0, steps, 0.0)
-        optimizer.zero_grad(set_to_none=True)
-        _losses(x_LBD, target_B, weight_LKD, bias_LK).mean(1).sum().backward()
-        optimizer.step()
+        return (
+            features_train[:, index.to(features_train.device)],
+            labels_train[index.to(labels_train.device)],
+        )
 
-    with torch.no_grad():
-        return _validate(features_val, labels_val, weight_LKD, bias_LK, norm, batch)
+    task = ProbeTask(
+        draw, layers, width, classes, steps, learning_rate, seed, batch_norm,
+        features_train.device if device is None else device,
+    )  # fmt: skip
+    for step in range(steps):
+        task.update(step)
+    return task.validate(
+        zip(features_val.split(batch, dim=1), labels_val.split(batch), strict=True)
+    )
+
+
+def check_labels(labels: Tensor, classes: int, name: str) -> None:
+    """Refuses labels that are no class.
+
+    Args:
+        labels: int64 [N], N > 0.
+        classes: number of classes K.
+        name: the set, for the message.
+
+    Raises:
+        UserError: a label is outside 0..K-1.
+    """
+    if int(labels.min()) < 0 or int(labels.max()) >= classes:
+        raise UserError(
+            f"a {name} label of the probe is outside 0..{classes - 1}: mend the labels or the "
+            "number of classes"
+        )
 
 
 def _logits(x_LBD: Tensor, weight_LKD: Tensor, bias_LK: Tensor) -> Tensor:
@@ -118,37 +240,14 @@ def _losses(x_LBD: Tensor, target_B: Tensor, weight_LKD: Tensor, bias_LK: Tensor
     return losses.view_as(targets_LB)
 
 
-def _validate(
-    features: Tensor,
-    labels: Tensor,
-    weight_LKD: Tensor,
-    bias_LK: Tensor,
-    norm: "_BatchNorm | None",
-    batch: int,
-) -> ProbeResult:
-    """Accuracies and losses of all layers over the validation set."""
-    layers, count, _ = features.shape
-    top = min(5, bias_LK.shape[1])
-    sums = torch.zeros(3, layers, dtype=torch.float64)
-    for start in range(0, count, batch):
-        x_LBD = features[:, start : start + batch].to(bias_LK.device).float()
-        target_B = labels[start : start + batch].to(bias_LK.device)
-        if norm is not None:
-            x_LBD = norm(x_LBD, training=False)
-        best_LBT = _logits(x_LBD, weight_LKD, bias_LK).topk(top, dim=-1).indices
-        hits_LBT = best_LBT == target_B[:, None]
-        losses_LB = _losses(x_LBD, target_B, weight_LKD, bias_LK)
-        sums[0] += hits_LBT[..., 0].sum(1).cpu()
-        sums[1] += hits_LBT.any(-1).sum(1).cpu()
-        sums[2] += losses_LB.double().sum(1).cpu()
-    accuracy, top5, loss = (sums / count).tolist()
-    broken = [layer for layer in range(layers) if not torch.isfinite(sums[2, layer])]
-    if broken:
+def _require_finite(losses_L: Tensor) -> None:
+    """Raises UserError where a layer's loss is no number."""
+    if not losses_L.isfinite().all():
+        broken = [layer for layer, fine in enumerate(losses_L.isfinite().tolist()) if not fine]
         raise UserError(
             f"the linear probe of layers {broken} diverged: lower its learning rate or turn its "
             "batch_norm on"
         )
-    return ProbeResult(accuracy, top5, loss)
 
 
 class _BatchNorm:
@@ -183,11 +282,7 @@ def _check(
                 f"the probe's {name} features have shape {list(features.shape)} for {len(labels)} "
                 "labels: give [layers, images, width] with one label for each image"
             )
-        if int(labels.min()) < 0 or int(labels.max()) >= classes:
-            raise UserError(
-                f"a {name} label of the probe is outside 0..{classes - 1}: mend the labels or the "
-                "number of classes"
-            )
+        check_labels(labels, classes, name)
     if features_train.shape[::2] != features_val.shape[::2]:
         raise UserError(
             f"the probe's training features {list(features_train.shape)} and validation features "

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from tessera.train.ema import Ema
-from tessera.train.optimizers import set_learning_rate
+from tessera.train.optimizers import set_update
 
 
 class GradientTask:
@@ -44,7 +44,7 @@ class GradientTask:
         """One update; returns the loss terms, the learning rate and the gradient's norm."""
         self.model.train()
         rate = self.schedule(step)
-        set_learning_rate(self.optimizer, rate)
+        set_update(self.optimizer, step, rate)
         self.optimizer.zero_grad(set_to_none=True)
         totals: dict[str, Tensor] = {}
         for micro in range(self.accumulate):

@@ -23,9 +23,10 @@ def text() -> str:
 
 @pytest.fixture
 def raw(tmp_path) -> dict[str, Any]:
-    """The config as plain maps, its image folder an empty one."""
+    """The config as plain maps; its image folder holds one file."""
     config = deepcopy(RAW)
-    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "disc").mkdir(parents=True)
+    (tmp_path / "images" / "disc" / "0.png").touch()
     config["data"]["shapes"]["path"] = str(tmp_path / "images")
     return config
 

@@ -68,6 +68,31 @@ TRAINING = "stage1.cond.training"
             r"evaluations\.digits compares images of 32 pixels .* with crops of 16",
         ),
         (
+            {"evaluations.digits": {"extractor": "cnn", "samplings": ["vq"],
+                                    "statistics": "adm.npz", "statistics_sha256": "0" * 64}},
+            r"evaluations\.digits compares features of the classifier extractors\.cnn with "
+            r"statistics, which are Inception's: name an extractor of kind inception",
+        ),
+        (
+            {"reconstructions.vqgan": {"autoencoder": "none", "views": "digits",
+                                       "extractor": "cnn"}},
+            r"reconstructions\.vqgan\.autoencoder names 'none', which is not in autoencoders",
+        ),
+        (
+            {"views.small": {"data": "digits", "crop": 16},
+             "reconstructions.vqgan": {"autoencoder": "vqgan", "views": "small",
+                                       "extractor": "cnn"}},
+            r"reconstructions\.vqgan gives crops of 16 pixels to autoencoders\.vqgan, which reads "
+            r"32: use views of 32",
+        ),
+        (
+            {"extractors.other": {"kind": "classifier", "data": "digits", "image_size": 16},
+             "reconstructions.vqgan": {"autoencoder": "vqgan", "views": "digits",
+                                       "extractor": "other"}},
+            r"extractors\.other\.image_size \(16\) is not the crop of views\.digits \(32\) that "
+            r"reconstructions\.vqgan compares with",
+        ),
+        (
             {"codebooks.vqgan": {"features": "dino", "clusters": 8},
              "stabilities.noise.codebooks": ["vqgan"]},
             r"stabilities\.noise names a codebook and an autoencoder .* 'vqgan': rename",
@@ -77,6 +102,23 @@ TRAINING = "stage1.cond.training"
         (
             {"probes.linear.stage1": ["uncond", "cond"]},
             r"probes\.linear\.stage1 names 'cond', which is given the class, .*: name uncond",
+        ),
+        (
+            {"probes.linear.tokens": "codes"},
+            r"probes\.linear\.tokens names tokens of autoencoders\.vqgan \('codes'\), but "
+            r"stage1\.uncond draws those of codebooks\.k8: name tokens of that one",
+        ),
+        (
+            {"stage1.published": {"kind": "published", "path": "p", "codebook": "k8",
+                                  "class_conditional": False},
+             "probes.linear.stage1": ["published"]},
+            r"probes\.linear names no token set, .* published stage1\.published .*: set `tokens`",
+        ),
+        (
+            {"stage1.published": {"kind": "published", "path": "p", "codebook": "k16",
+                                  "class_conditional": False},
+             "probes.linear.stage1": ["published"], "probes.linear.tokens": "semantic"},
+            r"tokens of codebooks\.k8 \('semantic'\), but stage1\.published draws .*\.k16",
         ),
         (
             {"execution.stage1": {"micro_batch": 3}},
@@ -104,6 +146,21 @@ def test_a_contradiction_is_one_sentence(changed, values, sentence):
             "extractors.cnn.image_size": 40,
         },
         {"codebooks.k8.clusters": 1000},
+        {
+            "tokens.more": {"views": "digits", "codebook": "k8"},
+            "probes.linear.tokens": "more",
+            "probes.linear.stage1": ["uncond"],
+        },
+        {
+            "stage1.published": {
+                "kind": "published",
+                "path": "p",
+                "codebook": "k8",
+                "class_conditional": False,
+            },
+            "probes.linear.stage1": ["uncond", "published"],
+            "probes.linear.tokens": "semantic",
+        },
         {"execution.stage1": {"micro_batch": 4}},
         {
             "data.shapes.image_size": None,
@@ -112,7 +169,14 @@ def test_a_contradiction_is_one_sentence(changed, values, sentence):
             "extractors.shapes.image_size": 504,
         },
     ],
-    ids=["a crop of enlarged images", "as many clusters as points", "half a batch", "unknown size"],
+    ids=[
+        "a crop of enlarged images",
+        "as many clusters as points",
+        "a probe of other tokens",
+        "a published model's probe",
+        "half a batch",
+        "unknown size",
+    ],
 )
 def test_what_fits_passes(changed, values):
     """The limits themselves are allowed, and what cannot be known is left to the stage."""

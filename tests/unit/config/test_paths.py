@@ -31,3 +31,24 @@ def test_no_more_parts_than_shards(changed):
     assert paths.parts("tokens", "shapes") == 1
     assert len(paths.shards("digits", "train")) == 2
     assert paths.shards("digits", "train")[1] == "results/shards/digits/train-00001-of-00002.tar"
+
+
+def test_what_is_read_in_place_is_not_packed(changed, tmp_path):
+    """A folder gives lists of its files; files of many images give nothing, and one part each."""
+    for name in ("train-0", "train-1", "train-2", "val-0"):
+        (tmp_path / f"{name}.tar").touch()
+    tars = {"kind": "webdataset", "train": f"{tmp_path}/train-*.tar"}
+    config = changed(
+        {
+            "data.shapes.in_place": True,
+            "data.shapes.image_size": None,
+            "data.tars": tars | {"validation": f"{tmp_path}/val-*.tar"},
+            "views.tars": {"data": "tars", "crop": 32},
+            "tokens.tars": {"views": "tars", "codebook": "k8"},
+            "execution.tokens.parts": 9,
+        }
+    )
+    paths = Paths(config)
+    assert paths.shards("shapes", "train") == ["results/shards/shapes/train-00000-of-00001.tsv"]
+    assert paths.shards("tars", "train") == []
+    assert (paths.parts("tokens", "tars"), paths.parts("tokens", "tars", "validation")) == (3, 1)

@@ -12,7 +12,7 @@ from tessera.config.canonical import canonical_json
 from tessera.config.load import validate
 from tessera.config.resolve import config_digest, node, settings_text
 from tessera.config.schema import STAGE_OF
-from tessera.config.training import Stage1
+from tessera.config.training import TrainedStage1
 
 
 def texts(config) -> dict[str, str]:
@@ -34,7 +34,7 @@ def test_a_node_holds_its_stage_settings_and_inputs(changed):
     made = node(changed(), "codebooks", "k8")
     assert made["stage"] == "codebook"
     assert made["version"] == lock.stage_versions()["codebook"]
-    assert made["settings"] == {"clusters": 8, "iterations": 20, "seed": 4}
+    assert made["settings"] == {"kind": "fitted", "clusters": 8, "iterations": 20, "seed": 4}
     features = made["inputs"]["features"]
     assert features["stage"] == "features"
     assert features["inputs"]["encoder"]["inputs"]["data"]["settings"]["kind"] == "digits"
@@ -44,7 +44,7 @@ def test_a_node_holds_its_stage_settings_and_inputs(changed):
 def test_settings_hold_no_reference_and_no_untracked_field(changed):
     """Names of variants, labels and hardware stand nowhere in a node."""
     config = changed({"stage1.cond.label": "Our GPT", "data.digits.max_corrupt_share": 0.123})
-    assert not {"label", "tokens"} & set(tracked_fields(Stage1))
+    assert not {"label", "tokens"} & set(tracked_fields(TrainedStage1))
     for text in texts(config).values():
         assert "Our GPT" not in text
         assert '"label"' not in text

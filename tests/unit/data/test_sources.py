@@ -151,3 +151,50 @@ def test_validation_without_train_is_one_sentence(tree):
     tree("other", a=3)
     with pytest.raises(UserError, match=r"val is a validation split, but there is no .*train"):
         open_source(FolderData(kind="folder", path=str(root)))
+
+
+def test_links_are_followed(tree, tmp_path, png):
+    """Classes and files are often links into a larger data set."""
+    root = tree("train", cat=2)
+    (tmp_path / "large" / "more").mkdir(parents=True)
+    for name in ("a.png", "more/b.png"):
+        (tmp_path / "large" / name).write_bytes(png())
+    (root / "train" / "dog").symlink_to(tmp_path / "large")
+    (root / "train" / "cat" / "linked").symlink_to(tmp_path / "large" / "more")
+    (root / "train" / "cat" / "dead.png").symlink_to(tmp_path / "absent.png")
+    source = open_source(folder(root, validation_share=0.5))
+    found = sorted(name for items in source.splits.values() for name in names(items))
+    assert [name.partition("train/")[2] for name in found] == [
+        "cat/0.png", "cat/1.png", "cat/linked/b.png", "dog/a.png", "dog/more/b.png",
+    ]  # fmt: skip
+
+
+def test_a_link_in_a_circle_is_one_sentence(tree):
+    """It would never end."""
+    root = tree(cat=2, dog=2)
+    (root / "cat" / "again").symlink_to(root / "cat")
+    with pytest.raises(UserError, match="again links to a folder above itself: remove the link"):
+        open_source(folder(root))
+
+
+def test_hidden_files_are_no_images(tree):
+    """Other systems leave `._1.png` beside `1.png`."""
+    root = tree(cat=4, dog=4)
+    (root / "cat" / "._1.png").write_bytes(b"no image")
+    source = open_source(folder(root, validation_share=0.5))
+    assert sum(map(len, source.splits.values())) == 8
+
+
+def test_a_flat_validation_folder_is_one_sentence(tree, png):
+    """ImageNet's validation images come in one heap: it says what to do."""
+    root = tree("train", cat=2, dog=2)
+    (root / "val").mkdir()
+    (root / "val" / "ILSVRC2012_val_00000001.JPEG").write_bytes(png())
+    with pytest.raises(UserError, match=r"val has no subfolders: put the images .*valprep\.sh"):
+        open_source(folder(root))
+
+
+def test_in_place_nothing_is_resized():
+    """A size would be ignored without a word."""
+    with pytest.raises(ValueError, match="in_place reads the files as they are: remove image_size"):
+        folder("images", in_place=True, image_size=32)

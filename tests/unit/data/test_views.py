@@ -1,13 +1,18 @@
 """Seeded crops, and their agreement with torchvision."""
 
+import math
+
 import numpy as np
 import pytest
+import torch
 from PIL import Image
-from torchvision.transforms import CenterCrop, InterpolationMode, Resize
+from pydantic import ValidationError
+from torchvision.transforms import CenterCrop, InterpolationMode, RandomResizedCrop, Resize
+from torchvision.transforms import functional as torchvision
 
 from tessera.config.data import Views
-from tessera.data.shards import resize_shorter
-from tessera.data.views import cut_views
+from tessera.data.pixels import resize_shorter
+from tessera.data.views import as_reference, cut_views, draw_box
 from tessera.errors import UserError
 
 
@@ -26,11 +31,26 @@ def test_the_centre_crop_is_torchvisions(picture, size, crop):
 
 @pytest.mark.parametrize("size", [(20, 16), (16, 21), (33, 70), (7, 5), (100, 101)])
 @pytest.mark.parametrize("side", [8, 12, 16])
-def test_resizing_is_torchvisions(picture, size, side):
-    """Bicubic and antialiased, the longer side rounded down."""
+@pytest.mark.parametrize("filter", ["bicubic", "bilinear"])
+def test_resizing_is_torchvisions(picture, size, side, filter):
+    """Antialiased, the longer side rounded down."""
     image = picture(*size)
-    expected = Resize(side, interpolation=InterpolationMode.BICUBIC)(image)
-    assert np.array_equal(np.asarray(resize_shorter(image, side)), np.asarray(expected))
+    expected = Resize(side, interpolation=InterpolationMode(filter))(image)
+    assert np.array_equal(np.asarray(resize_shorter(image, side, filter)), np.asarray(expected))
+
+
+@pytest.mark.parametrize("filter", ["bicubic", "bilinear"])
+def test_views_are_resized_with_their_filter(picture, filter):
+    """All of them, in training and in validation."""
+    image = picture(40, 24)
+    expected = np.asarray(Resize(16, interpolation=InterpolationMode(filter))(image))
+    settings = views(resize=16, crop=16, filter=filter)
+    whole = np.asarray(torchvision.center_crop(Image.fromarray(expected), [16, 16]))
+    (cut,) = cut_views(image, 0, settings, "validation")
+    assert np.array_equal(cut.transpose(1, 2, 0), whole)
+    (cut,) = cut_views(image, 0, settings, "train")
+    windows = [expected[:, left : left + 16] for left in range(expected.shape[1] - 15)]
+    assert any(np.array_equal(cut.transpose(1, 2, 0), window) for window in windows)
 
 
 def test_the_same_draw_makes_the_same_crops(picture):
@@ -101,3 +121,95 @@ def test_an_image_smaller_than_the_crop_is_one_sentence(picture):
     """It names the image and both ways out."""
     with pytest.raises(UserError, match=r"image 4 \(20x6\) is smaller than the crop \(8\): set"):
         cut_views(picture(20, 6), 4, views(), "train")
+
+
+class TorchDraw:
+    """Random numbers in the calls of numpy's generator, drawn by torch as torchvision does."""
+
+    def uniform(self, low: float, high: float) -> float:
+        return torch.empty(1).uniform_(low, high).item()
+
+    def integers(self, high: int) -> int:
+        return torch.randint(0, high, (1,)).item()
+
+
+@pytest.mark.parametrize("size", [(40, 30), (33, 70), (500, 375), (16, 900), (900, 3), (1, 1)])
+def test_boxes_are_those_of_torchvision(picture, size):
+    """From the same random numbers the same box, the central one of thin images included."""
+    image = Image.new("RGB", size)
+    different = 0
+    for seed in range(100):
+        torch.manual_seed(seed)
+        expected = RandomResizedCrop.get_params(image, [0.08, 1.0], [3 / 4, 4 / 3])
+        torch.manual_seed(seed)
+        different += draw_box(image.height, image.width, TorchDraw()) != tuple(expected)
+    assert different <= 1  # torchvision's ratios are float32: one in thousands rounds otherwise
+
+
+@pytest.mark.parametrize("size", [(40, 30), (9, 200), (300, 7)])
+@pytest.mark.parametrize("filter", ["bicubic", "bilinear"])
+def test_resized_crops_are_those_of_torchvision(picture, size, filter):
+    """The box of the original image, cut out first and resized then, mirrored last."""
+    image = picture(*size)
+    other = {"bicubic": "bilinear", "bilinear": "bicubic"}[filter]
+    settings = views(resized_crop=True, crop=12, filter=filter, flip=True, count=8, resize=5)
+    same = settings.model_copy(update={"filter": other, "crop_filter": filter})
+    assert np.array_equal(*(cut_views(image, 3, each, "train") for each in (settings, same)))
+    cut = cut_views(image, 3, settings, "train")
+    assert cut.shape == (8, 3, 12, 12)
+    mirrored = []
+    for view in range(8):
+        draw = np.random.Generator(np.random.Philox(key=[0, 3 * 64 + view]))
+        box = draw_box(image.height, image.width, draw)
+        expected = np.asarray(
+            torchvision.resized_crop(image, *box, [12, 12], InterpolationMode(filter))
+        ).transpose(2, 0, 1)
+        mirrored.append(np.array_equal(cut[view], expected[:, :, ::-1]))
+        assert mirrored[-1] or np.array_equal(cut[view], expected)
+    assert 0 < sum(mirrored) < 8
+
+
+def test_resized_crops_spread_as_torchvisions(picture):
+    """Areas between 8 and 100 %, ratios between 3:4 and 4:3, evenly in their logarithm."""
+    boxes = np.array(
+        [draw_box(300, 400, np.random.default_rng(seed)) for seed in range(4000)], float
+    )
+    area, ratio = boxes[:, 2] * boxes[:, 3] / 120_000, np.log(boxes[:, 3] / boxes[:, 2])
+    assert 0.07 < area.min() < 0.1
+    assert area.max() > 0.9
+    assert abs(ratio).max() < math.log(4 / 3) + 0.02
+    torch.manual_seed(0)
+    image = Image.new("RGB", (400, 300))
+    drawn = [RandomResizedCrop.get_params(image, [0.08, 1.0], [3 / 4, 4 / 3]) for _ in range(4000)]
+    theirs = np.array(drawn, float)
+    for column in range(4):
+        ours, other = np.sort(boxes[:, column]), np.sort(theirs[:, column])
+        assert abs(ours - other).max() < 30  # quantiles of the same law, in pixels of 300 or 400
+        assert abs(ours.mean() - other.mean()) < 6
+
+
+def test_validation_of_resized_crops_is_the_centre(picture):
+    """Of the resized image, with a side of its own where one is given."""
+    image = picture(40, 30)
+    settings = views(resized_crop=True, crop=12, resize=16, validation_crop=10)
+    (cut,) = cut_views(image, 0, settings, "validation")
+    expected = CenterCrop(10)(Resize(16, interpolation=InterpolationMode.BICUBIC)(image))
+    assert np.array_equal(cut.transpose(1, 2, 0), np.asarray(expected))
+    assert (settings.side("train"), settings.side("validation")) == (12, 10)
+
+
+def test_reference_images_are_centre_crops_of_either_split(picture):
+    """Whatever is drawn in training, at the size of validation."""
+    image = picture(40, 30)
+    settings = as_reference(
+        views(resized_crop=True, crop=12, resize=16, validation_crop=10, flip=True, count=3)
+    )
+    train = cut_views(image, 5, settings, "train")
+    assert train.shape == (1, 3, 10, 10)
+    assert np.array_equal(train, cut_views(image, 5, settings, "validation"))
+
+
+def test_resized_crops_are_drawn():
+    """A centre crop of drawn size would be neither."""
+    with pytest.raises(ValidationError, match="resized_crop draws its crops: remove `random_crop"):
+        views(resized_crop=True, random_crop=False)

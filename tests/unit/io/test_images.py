@@ -1,10 +1,13 @@
 """Sample sets and pictures on disk."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from PIL import Image
 
-from tessera.io.images import read_adm, write_adm, write_png
+from tessera.errors import UserError
+from tessera.io.images import adm_shape, iterate_adm, read_adm, write_adm, write_png
 
 
 def test_a_sample_set_is_read_by_numpy(tmp_path):
@@ -74,3 +77,55 @@ def test_a_picture_comes_back(tmp_path):
     write_png(tmp_path / "a.png", image)
     with Image.open(tmp_path / "a.png") as read:
         assert np.array_equal(np.asarray(read), image)
+
+
+@pytest.mark.parametrize("save", ["write_adm", "savez", "savez_compressed"])
+@pytest.mark.parametrize("batch", [1, 3, 7, 100])
+def test_a_set_is_read_in_pieces(tmp_path, save, batch):
+    """As numpy reads it whole, whoever wrote it."""
+    images = np.random.default_rng(3).integers(0, 256, (7, 4, 6, 3), dtype=np.uint8)
+    path = tmp_path / "set.npz"
+    if save == "write_adm":
+        write_adm(path, [images], images.shape, np.arange(7))
+    else:
+        getattr(np, save)(path, images, np.arange(7))
+    pieces = list(iterate_adm(path, batch))
+    assert adm_shape(path) == (7, 4, 6, 3)
+    assert [len(piece) for piece in pieces[:-1]] == [batch] * (len(pieces) - 1)
+    assert np.array_equal(np.concatenate(pieces), images)
+    assert all(piece.flags.writeable for piece in pieces)
+
+
+def test_reading_in_pieces_needs_no_more_memory_than_a_piece(tmp_path):
+    """50,000 images of 256 pixels are 9.8 GB."""
+    piece = np.zeros((10, 64, 64, 3), np.uint8)
+    write_adm(tmp_path / "set.npz", (piece for _ in range(100)), (1000, 64, 64, 3))
+    tracemalloc.start()
+    count = sum(len(found) for found in iterate_adm(tmp_path / "set.npz", 10))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert count == 1000
+    assert peak < 5 * piece.nbytes  # the set is a hundred pieces
+
+
+def test_no_sample_set(tmp_path):
+    """Absent, of other things, damaged: the user's to mend."""
+    path = tmp_path / "set.npz"
+    with pytest.raises(UserError, match="does not exist: run the stage `samples`"):
+        list(iterate_adm(path, 2))
+    for wrong in (np.zeros((2, 4, 4, 3), np.float32), np.zeros((2, 4, 4), np.uint8)):
+        np.savez(path, wrong)
+        with pytest.raises(UserError, match="not uint8 images"):
+            list(iterate_adm(path, 2))
+    np.savez(path, mu=np.zeros(3))
+    with pytest.raises(UserError, match="no sample set in ADM's layout"):
+        list(iterate_adm(path, 2))
+    write_adm(path, [np.zeros((5, 4, 4, 3), np.uint8)], (5, 4, 4, 3))
+    whole = bytearray(path.read_bytes())
+    whole[200] ^= 1  # in the images, which the archive's checksum covers
+    path.write_bytes(whole)
+    with pytest.raises(UserError, match="damaged"):
+        list(iterate_adm(path, 2))
+    path.write_bytes(whole[:150])
+    with pytest.raises(UserError, match="damaged"):
+        list(iterate_adm(path, 2))

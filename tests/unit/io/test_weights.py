@@ -1,7 +1,6 @@
 """Trained models on disk."""
 
 import os
-import pickle
 from dataclasses import dataclass
 
 import pytest
@@ -9,8 +8,6 @@ import torch
 from torch import nn
 
 from tessera.errors import UserError
-from tessera.io.files import sha256_file
-from tessera.io.published import read_state, require_digest
 from tessera.io.weights import load_into, read_model_config, save_model
 
 
@@ -109,30 +106,3 @@ def test_only_a_dataclass_is_a_config(tmp_path):
     for config in ({"width": 3}, Shape):
         with pytest.raises(TypeError, match="instance of a dataclass"):
             save_model(tmp_path, Net(), config)
-
-
-class Hostile:
-    """Unpickling it would run a command."""
-
-    def __reduce__(self):
-        return os.system, ("touch executed",)
-
-
-def test_weights_that_carry_code_are_refused(tmp_path, monkeypatch):
-    """Nothing in a published file is executed."""
-    monkeypatch.chdir(tmp_path)
-    torch.save({"weight": torch.zeros(1), "extra": Hostile()}, "bad.pth")
-    with pytest.raises(UserError, match=r"bad\.pth cannot be read .*more than tensors"):
-        read_state("bad.pth")
-    assert os.listdir() == ["bad.pth"]
-
-
-def test_published_weights_are_known_by_their_digest(tmp_path):
-    """Another file under the same name is refused, as is none."""
-    path = tmp_path / "vit.pth"
-    with pytest.raises(UserError, match=r"vit\.pth do not exist: download them"):
-        require_digest(path, "0" * 64)
-    path.write_bytes(pickle.dumps({"a": 1}))
-    require_digest(path, sha256_file(path))
-    with pytest.raises(UserError, match=r"have the SHA-256 .*, the config says 0{64}: download"):
-        require_digest(path, "0" * 64)

@@ -1,9 +1,11 @@
 """Feature extractors of the fidelity metrics."""
 
+import hashlib
 from pathlib import Path
 
 import pytest
 import torch
+from torch_fidelity import FeatureExtractorInceptionV3
 
 from tessera.errors import UserError
 from tessera.metrics.extractors import (
@@ -44,6 +46,21 @@ def test_batches_change_nothing(extractor: Extractor) -> None:
     torch.testing.assert_close(whole.features, parts.features, rtol=1e-5, atol=1e-6)
     backwards = extract(extractor, IMAGES.flip(0))
     torch.testing.assert_close(backwards.features.flip(0), whole.features, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [1, 4, 10])
+def test_a_set_may_come_in_pieces(extractor: Extractor, size: int) -> None:
+    """Pieces of any size, from a generator that is read once, are the whole set."""
+    whole = extract(extractor, IMAGES)
+    done: list[int] = []
+    pieces = (IMAGES[i : i + size] for i in range(0, 10, size))
+    streamed = extract(extractor, pieces, batch=3, progress=done.append)
+    torch.testing.assert_close(streamed.features, whole.features, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(streamed.logits, whole.logits, rtol=1e-5, atol=1e-6)
+    assert done == sorted(set(done))
+    assert done[-1] == 10
+    with pytest.raises(UserError, match="the set is empty"):
+        extract(extractor, iter(()))
 
 
 def test_digest_tells_weights_apart(extractor: Extractor) -> None:
@@ -92,29 +109,39 @@ def test_wrong_inception_weights(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_inception_loads_a_local_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_inception_loads_a_local_file(
+    inception_weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Weights in torch-fidelity's layout load from the given file and give 2048 features."""
-    from torch_fidelity import FeatureExtractorInceptionV3
-
     monkeypatch.setattr("torch.hub.download_url_to_file", _no_network)
-    monkeypatch.setattr(
-        "torch_fidelity.feature_extractor_inceptionv3.load_state_dict_from_url",
-        lambda *_, **__: _Anything(),
-    )
-    monkeypatch.setattr(FeatureExtractorInceptionV3, "load_state_dict", lambda *_: None)
-    torch.manual_seed(0)
-    blank = FeatureExtractorInceptionV3("inception-v3-compat", ["2048"])
-    monkeypatch.undo()
-    torch.save(blank.state_dict(), tmp_path / "weights.pth")
-    extractor = inception_extractor(tmp_path / "weights.pth")
+    digest = hashlib.sha256(inception_weights.read_bytes()).hexdigest()
+    extractor = inception_extractor(inception_weights, digest)
     seen = extract(extractor, IMAGES[:2])
     assert (seen.features.shape, seen.logits.shape) == ((2, 2048), (2, 1008))
-    assert torch.equal(blank(IMAGES[:2])[0], seen.features)
-    assert extractor.name == "inception-v3-compat"
+    own = FeatureExtractorInceptionV3(
+        "own", ["2048", "logits_unbiased"], feature_extractor_weights_path=str(inception_weights)
+    )
+    for expected, found in zip(own(IMAGES[:2]), (seen.features, seen.logits), strict=True):
+        assert torch.equal(expected, found)
+    assert (extractor.name, extractor.digest) == ("inception-v3-compat", digest)
+    assert seen.features.dtype == torch.float32
 
 
-class _Anything(dict):
-    """Stands for downloaded weights."""
+@pytest.mark.slow
+def test_inception_is_never_run_in_bfloat16(inception_weights: Path) -> None:
+    """An autocast around the evaluation changes no feature."""
+    extractor = inception_extractor(inception_weights)
+    expected = extract(extractor, IMAGES[:2]).features
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(extract(extractor, IMAGES[:2]).features, expected)
+
+
+def test_other_inception_weights_than_configured(tmp_path: Path) -> None:
+    """The digest is compared before anything is read from the file."""
+    (tmp_path / "weights.pth").write_bytes(b"weights")
+    found = hashlib.sha256(b"weights").hexdigest()
+    with pytest.raises(UserError, match=f"SHA-256 {found}, the config says {'0' * 64}"):
+        inception_extractor(tmp_path / "weights.pth", "0" * 64)
 
 
 def _no_network(*_: object, **__: object) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tessera.metrics.names import metric_names
+from tessera.metrics.names import metric_names, reconstruction_name
 
 
 def test_inception_has_the_known_names() -> None:
@@ -14,6 +14,20 @@ def test_inception_has_the_known_names() -> None:
         "Precision",
         "Recall",
     ]
+
+
+def test_statistics_are_said_in_the_name() -> None:
+    """One extractor over images and over published statistics gives two names of the distance."""
+    images = metric_names("inception-v3-compat")
+    statistics = metric_names("inception-v3-compat", statistics=True)
+    assert statistics["frechet_distance"] == "FID (ADM statistics)" != images["frechet_distance"]
+    assert statistics["classifier_score"] == "IS"  # it has no reference
+
+
+def test_reconstructions() -> None:
+    """Over Inception alone it is rFID."""
+    assert reconstruction_name("inception-v3-compat") == "rFID"
+    assert reconstruction_name("digits-cnn") == "rFD (digits-cnn)"
 
 
 @pytest.mark.parametrize("extractor", ["digits-cnn", "dinov2"])

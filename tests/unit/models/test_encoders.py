@@ -1,15 +1,20 @@
 """Frozen encoders and their input."""
 
+import json
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
 
 from tessera.errors import UserError
+from tessera.io.weights import save_model
+from tessera.models import encoders
 from tessera.models.encoders import TimmEncoder, preprocess
 from tessera.models.vit import VisionTransformer, ViTConfig
-from tessera.stages.loading import load_timm, load_vit
+from tessera.stages.loading import load_encoder, load_timm, load_vit
 
 NAME = "vit_small_patch14_reg4_dinov2"
 SMALL = {"img_size": 28, "embed_dim": 24, "depth": 3, "num_heads": 6}
@@ -128,6 +133,152 @@ def test_load_vit(tmp_path: Path) -> None:
     images = torch.randn(1, 3, 28, 28)
     loaded = load_vit(config, tmp_path / "w.pth")
     assert torch.equal(loaded.features(images), model.features(images))
+
+
+def meta_state(**sizes: int) -> tuple[VisionTransformer, dict[str, torch.Tensor]]:
+    """The own ViT with DINOv2's table of 37 x 37, and its weights, which are in Meta's layout."""
+    torch.manual_seed(0)
+    model = VisionTransformer(ViTConfig(**{"width": 24, "depth": 3, "heads": 6} | sizes)).eval()
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
+    return model.requires_grad_(False), dict(model.state_dict())
+
+
+@pytest.mark.parametrize(("name", "registers"), [(NAME, 4), ("vit_small_patch14_dinov2", 0)])
+@torch.no_grad()
+def test_metas_files_in_timms_models(tmp_path: Path, name: str, registers: int) -> None:
+    """Features are those of the own ViT, at the table's grid and, by DINOv2's way, at others."""
+    ours, state = meta_state(registers=registers)
+    torch.save(state, tmp_path / "dinov2.pth")
+    sizes = {"embed_dim": 24, "depth": 3, "num_heads": 6}
+    theirs = load_timm(name, tmp_path / "dinov2.pth", **sizes)
+    assert theirs.model.pos_embed.shape[1] == 37**2 + (registers == 0)  # nothing was resampled
+    as_timm = load_timm(name, tmp_path / "dinov2.pth", "timm", **sizes)
+    for shape, resampled in (((224, 224), True), ((70, 126), True), ((518, 518), False)):
+        images = torch.randn(1, 3, *shape)
+        expected = ours.features(images, layer=2)
+        torch.testing.assert_close(theirs.features(images, layer=2), expected, rtol=0, atol=1e-5)
+        gap = float((as_timm.features(images, layer=2) - expected).abs().max())
+        assert gap > 1e-3 if resampled else gap < 1e-5
+    assert theirs.model.patch_embed.grid_size == (37, 37)
+
+
+@torch.no_grad()
+def test_timms_way_is_timms() -> None:
+    """Either kind of encoder resamples as timm itself does, if told so."""
+    ours = VisionTransformer(ViTConfig(28, 14, 24, 3, 6, position_resampling="timm")).eval()
+    encoder = TimmEncoder(NAME, "timm", **SMALL).eval()
+    state = encoder.model.state_dict()
+    state["register_tokens"] = state.pop("reg_token")
+    state["pos_embed"] = torch.cat([torch.zeros(1, 1, 24), state["pos_embed"]], 1)
+    ours.load_state_dict(state | {"mask_token": torch.zeros(1, 24)})
+    images = torch.randn(2, 3, 14, 42)
+    expected = encoder.model.forward_features(images)[:, 5:]  # timm alone
+    assert torch.equal(encoder.features(images), expected)
+    torch.testing.assert_close(ours.features(images), expected, rtol=0, atol=1e-5)
+
+
+def test_golden_encoder_in_timm(golden: Path) -> None:
+    """The reference set's DINOv2, read by timm, gives the original's features."""
+    heads = {"A": 3, "B": 4}[json.loads((golden / "manifest.json").read_text())["set"]]
+    state = torch.load(golden / "dinov2_tiny.pth", weights_only=True)
+    depth = 1 + max(int(name.split(".")[1]) for name in state if name.startswith("blocks."))
+    sizes = {"embed_dim": state["cls_token"].shape[2], "depth": depth, "num_heads": heads}
+    encoder = load_timm(NAME, golden / "dinov2_tiny.pth", **sizes)
+    with np.load(golden / "images.npz") as file:
+        images = torch.from_numpy(file["imgs_u8"]).float() / 255
+    with np.load(golden / "dino.npz") as file:
+        expected = torch.from_numpy(file["feat256"])
+    with torch.inference_mode():
+        x = preprocess(images, encoder.mean, encoder.std, 224)
+        found = encoder.features(x, layer=3)[:, ::3]
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-4)
+
+
+def test_positions_are_given_back() -> None:
+    """After another grid the model has its own table again, also where the network fails."""
+    encoder = timm_encoder()
+    table, native = encoder.model.pos_embed, torch.randn(1, 3, 28, 28)
+    before = encoder.features(native)
+    encoder.features(torch.randn(1, 3, 42, 42))
+    assert encoder.model.pos_embed is table
+    encoder.model.blocks[0].register_forward_pre_hook(lambda m, i: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        encoder.features(torch.randn(1, 3, 42, 42))
+    assert encoder.model.pos_embed is table
+    encoder.model.blocks[0]._forward_pre_hooks.clear()
+    assert torch.equal(encoder.features(native), before)
+
+
+@pytest.mark.parametrize(
+    "name", ["deit_tiny_patch16_224", "eva02_tiny_patch14_224", "vit_tiny_patch16_224"]
+)
+@pytest.mark.parametrize("resampling", ["dinov2", "timm"])
+@torch.no_grad()
+def test_other_models_of_timm(name: str, resampling: str) -> None:
+    """Other families with absolute positions, at their own size and at another."""
+    encoder = TimmEncoder(name, resampling, depth=1).eval()
+    for side in (224, 112):
+        rows, columns = encoder.grid(side, side)
+        features = encoder.features(torch.randn(1, 3, side, side))
+        assert features.shape == (1, rows * columns, encoder.width)
+
+
+@pytest.mark.parametrize("kind", ["timm", "own"])
+def test_load_encoder(tmp_path: Path, kind: str) -> None:
+    """Either kind comes back from its folder, with its way of resampling."""
+    encoder: TimmEncoder | VisionTransformer
+    if kind == "timm":
+        encoder = TimmEncoder(NAME, "timm", **SMALL).eval()
+    else:
+        torch.manual_seed(0)
+        encoder = VisionTransformer(ViTConfig(28, 14, 24, 3, 6, position_resampling="timm")).eval()
+    save_model(tmp_path, encoder, encoder.config)
+    loaded = load_encoder(tmp_path, "cpu")
+    images = torch.randn(1, 3, 42, 42)
+    assert torch.equal(loaded.features(images, 2), encoder.features(images, 2))
+    assert not any(parameter.requires_grad for parameter in loaded.parameters())
+    assert (loaded.mean, loaded.std) == (encoder.mean, encoder.std)
+
+
+def test_load_encoder_of_another_model(tmp_path: Path) -> None:
+    """A folder of something else is the user's error."""
+    (tmp_path / "model.json").write_text('{"model": "GPT", "config": {}}')
+    with pytest.raises(UserError, match="holds a 'GPT' where a 'VisionTransformer' is needed"):
+        load_encoder(tmp_path, "cpu")
+
+
+def test_the_hub_out_of_reach(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Weights by name alone need the network; without it the message says what to do instead."""
+    import timm
+
+    def fetch(*_: Any, pretrained: bool, **__: Any) -> None:
+        assert pretrained
+        raise OSError("no route to the hub\nand more lines")
+
+    monkeypatch.setattr(timm, "create_model", fetch)
+    with pytest.raises(UserError, match=r"\(no route to the hub\): download the file and name it"):
+        load_timm(NAME)
+
+
+def test_another_patch_size_is_no_fit(tmp_path: Path) -> None:
+    """Where timm would resample the weights of the patches silently, the load is refused."""
+    _, state = meta_state(patch_size=16, image_size=224)
+    torch.save(state, tmp_path / "w.pth")
+    sizes = {"embed_dim": 24, "depth": 3, "num_heads": 6}
+    with pytest.raises(UserError, match=r"of another shape: patch_embed\.proj\.weight"):
+        load_timm(NAME, tmp_path / "w.pth", **sizes)
+
+
+@pytest.mark.parametrize(
+    ("rows", "side"), [(1370, 518), (1369, 518), (197, 196), (198, None), (0, None)]
+)
+def test_the_input_of_a_position_table(rows: int, side: int | None) -> None:
+    """With a class token or without; anything else tells no side."""
+    patches = torch.zeros(8, 3, 14, 14)
+    state = {"pos_embed": torch.zeros(1, rows, 8), "patch_embed.proj.weight": patches}
+    assert encoders.input_size_of(state) == side
+    assert encoders.input_size_of({"patch_embed.proj.weight": patches}) is None
 
 
 def test_preprocess_normalises_by_channel() -> None:

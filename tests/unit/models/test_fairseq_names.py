@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from tessera.errors import UserError
-from tessera.models.fairseq_names import config_from_fairseq, from_fairseq
+from tessera.models.fairseq_names import config_from_fairseq, from_fairseq, to_fairseq
 from tessera.models.gpt import GPT
 
 
@@ -57,6 +57,15 @@ def test_query_key_and_value_keep_their_order() -> None:
     assert torch.equal(fused, torch.cat(parts))
 
 
+@pytest.mark.parametrize(("norm", "prefix"), [("post", False), ("pre", False), ("pre", True)])
+def test_there_and_back(norm: str, prefix: bool) -> None:
+    """The published names come back, tensor by tensor, but for what is no part of the network."""
+    state = published(norm, prefix)
+    back = to_fairseq(from_fairseq(state))
+    assert back.keys() == state.keys() - {"centroids", "decoder.version"}
+    assert all(torch.equal(value, state[name]) for name, value in back.items())
+
+
 def test_unknown_entry_is_refused() -> None:
     """Nothing of the decoder is dropped silently."""
     state = published("post", False) | {"decoder.layers.0.alpha.weight": torch.zeros(1)}
@@ -83,4 +92,12 @@ def test_missing_size_is_refused() -> None:
     state = published("post", False)
     del state["decoder.output_projection.weight"]
     with pytest.raises(UserError, match="output_projection"):
+        config_from_fairseq(state, heads=2, length=7)
+
+
+@pytest.mark.parametrize("name", ["embed_tokens", "output_projection"])
+def test_a_table_that_is_none_is_refused(name: str) -> None:
+    """Its shape is read before anything is built."""
+    state = published("post", False) | {f"decoder.{name}.weight": torch.tensor(1.0)}
+    with pytest.raises(UserError, match="not two-dimensional"):
         config_from_fairseq(state, heads=2, length=7)

@@ -1,12 +1,22 @@
 """The own vision transformer."""
 
 import math
+from dataclasses import replace
+from typing import Any
 
 import pytest
 import timm
 import torch
+from timm.layers import resample_abs_pos_embed
 
-from tessera.models.vit import DINOV2_SIZES, SelfAttention, VisionTransformer, ViTConfig
+from tessera.models.vit import (
+    DINOV2_SIZES,
+    PositionResampling,
+    SelfAttention,
+    VisionTransformer,
+    ViTConfig,
+    resample_positions,
+)
 
 TINY = ViTConfig(image_size=32, patch_size=8, width=12, depth=3, heads=3, registers=2)
 
@@ -124,10 +134,30 @@ def test_positions_are_resampled_at_the_offset_scale() -> None:
         torch.testing.assert_close(found[1:].double(), expected.flatten(0, 1), atol=1e-6, rtol=0)
 
 
-def test_positions_at_their_own_grid() -> None:
+@pytest.mark.parametrize("method", ["dinov2", "timm"])
+def test_positions_at_their_own_grid(method: PositionResampling) -> None:
     """The grid that the table stands for takes the table as it is."""
-    model = built()
+    model = built(replace(TINY, position_resampling=method))
     assert model.positions((4, 4)) is model.pos_embed
+
+
+@pytest.mark.parametrize("grid", [(2, 3), (7, 5), (4, 2)])
+def test_positions_by_timms_way(grid: tuple[int, int]) -> None:
+    """They are timm's own, smoothed where the grid shrinks, and not DINOv2's."""
+    model = built(replace(TINY, position_resampling="timm"))
+    expected = resample_abs_pos_embed(model.pos_embed, list(grid), [4, 4], num_prefix_tokens=1)
+    torch.testing.assert_close(model.positions(grid), expected, rtol=0, atol=1e-7)
+    assert float((built().positions(grid) - expected).detach().abs().max()) > 1e-3
+
+
+@pytest.mark.parametrize("prefix", [0, 1, 5])
+def test_prefix_rows_are_not_resampled(prefix: int) -> None:
+    """However many tokens stand before the patches, and on a table that is no square."""
+    table = torch.randn(1, prefix + 6, 3)
+    for method in ("dinov2", "timm"):
+        found = resample_positions(table, (2, 3), (4, 5), method)
+        assert found.shape == (1, prefix + 20, 3)
+        assert torch.equal(found[:, :prefix], table[:, :prefix])
 
 
 def test_hidden_patches_leave_no_trace() -> None:
@@ -147,10 +177,15 @@ def test_hidden_patches_leave_no_trace() -> None:
 
 @pytest.mark.parametrize(
     ("options", "said"),
-    [({"image_size": 30}, "does not divide 30"), ({"heads": 5}, "does not divide width")],
+    [
+        ({"image_size": 30}, "does not divide 30"),
+        ({"heads": 5}, "does not divide width"),
+        ({"position_resampling": "nearest"}, "'nearest' is unknown"),
+    ],
 )
-def test_sizes_that_do_not_fit(options: dict[str, int], said: str) -> None:
+def test_sizes_that_do_not_fit(options: dict[str, Any], said: str) -> None:
     """Sizes that contradict each other are refused."""
-    sizes = {"image_size": 32, "patch_size": 8, "width": 12, "depth": 1, "heads": 3} | options
+    sizes: dict[str, Any] = {"image_size": 32, "patch_size": 8, "width": 12, "depth": 1, "heads": 3}
+    sizes |= options
     with pytest.raises(ValueError, match=said):
         ViTConfig(**sizes)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tessera.errors import UserError
-from tessera.quantize.kmeans import fit_kmeans, usage_entropy
+from tessera.quantize.kmeans import check_finite, fit_kmeans, usage_entropy
 from tessera.quantize.oracle import assign, lloyd
 
 
@@ -55,6 +55,32 @@ def test_all_points_are_used() -> None:
     fit = fit_kmeans(points, 1, iterations=1)
     np.testing.assert_allclose(fit.centroids[0], points.mean(0, dtype=np.float64), atol=1e-4)
     assert fit.counts.tolist() == [3000]
+
+
+def test_no_point_is_dropped_beyond_256_a_centroid(capfd: pytest.CaptureFixture[str]) -> None:
+    """At 750 points a centroid faiss says nothing of a sample, and plain Lloyd over all agrees."""
+    points = blobs(count=6000)
+    start = fit_kmeans(points, 8, iterations=1)
+    fit = fit_kmeans(points, 8, iterations=4)
+    assert len(points) > 256 * 8
+    assert fit.counts.sum() == len(points)
+    assert not fit.splits.any()
+    centroids, objective = lloyd(points, start.centroids, 3)
+    np.testing.assert_allclose(fit.centroids, centroids, rtol=0, atol=1e-4)
+    np.testing.assert_allclose(fit.objective[1:], objective, rtol=1e-5)
+    said = capfd.readouterr()
+    assert said.out + said.err == ""
+
+
+def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Counts and inertia do not depend on how many points are looked at together."""
+    points = blobs(count=1000)
+    whole = fit_kmeans(points, 9)
+    monkeypatch.setattr("tessera.quantize.kmeans.BLOCK", 64)
+    cut = fit_kmeans(points, 9)
+    assert np.array_equal(cut.counts, whole.counts)
+    assert cut.inertia == pytest.approx(whole.inertia, rel=1e-6)
+    assert np.array_equal(cut.centroids, whole.centroids)
 
 
 def test_same_seed_same_centroids() -> None:
@@ -107,6 +133,15 @@ def test_values_that_are_not_finite(bad: float) -> None:
     points[[7, 20], 3] = bad
     with pytest.raises(UserError, match="2 of 50 feature points, first in point 7, channel 3"):
         fit_kmeans(points, 4)
+
+
+@pytest.mark.parametrize("block", [1, 7, 8, 21, 1000])
+def test_values_that_are_not_finite_in_any_block(block: int) -> None:
+    """The place is that in the whole set."""
+    points = blobs(count=50)
+    points[[7, 20], 3] = np.nan
+    with pytest.raises(UserError, match="2 of 50 feature points, first in point 7, channel 3"):
+        check_finite(points, block)
 
 
 def test_points_of_another_shape() -> None:

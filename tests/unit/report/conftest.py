@@ -92,6 +92,9 @@ RAW = {
             "samplings": ["cond_ar", "cond_nar", "vq"],
         }
     },
+    "reconstructions": {
+        "vqgan": {"autoencoder": "vqgan", "views": "digits", "extractor": "cnn"},
+    },
     "probes": {"linear": {"stage1": ["free", "vq"]}},
     "stabilities": {"noise": {"views": "digits", "codebooks": ["k4"], "autoencoders": ["vqgan"]}},
     "execution": {"tokens": {"parts": 2}},
@@ -231,6 +234,20 @@ class FakeRun:
         for sampling in self.config.samplings:
             self.evaluation("digits", sampling)
 
+    def reconstruction(self, name: str = "vqgan", **changes: Any) -> None:
+        """One reconstruction's card."""
+        results = {
+            "extractor": {"name": "cnn", "kind": "classifier", "digest": "e" * 64},
+            "reference": {
+                "kind": "images", "split": "validation", "count": 360, "digest": "r" * 64
+            },
+            "count": 360,
+            "metrics": {"fid": 0.5625, "psnr_db": 21.125},
+            "names": {"fid": "rFD (cnn)", "psnr_db": "PSNR"},
+        } | changes  # fmt: skip
+        made = node(self.config, "reconstructions", "vqgan")
+        self.card(self.paths.card("reconstructions", name), made, results)
+
     def probes(self) -> None:
         """The probes."""
         for name, accuracies in (("free", [0.25, 0.875, 0.5]), ("vq", [0.125, 0.375, 0.75])):
@@ -275,6 +292,7 @@ class FakeRun:
             self.tokenizers,
             self.trainings,
             self.evaluations,
+            self.reconstruction,
             self.probes,
             self.stability,
         ):

@@ -131,6 +131,19 @@ def test_protocols_have_panels_of_their_own(fake_run):
     assert [axes.get_xlabel().split(",")[0] for axes in panels] == ["FD (cnn)", "FID"]
 
 
+def test_statistics_have_a_panel_of_their_own(fake_run):
+    """One extractor against images and against published statistics: two axes, two names."""
+    inception = {"name": "inception-v3-compat", "kind": "inception", "digest": "i" * 64}
+    fake_run.evaluation("digits", "cond_ar", extractor=inception, names={})
+    statistics = {"kind": "statistics", "digest": "s" * 64}
+    fake_run.evaluation("adm", "cond_ar", extractor=inception, names={}, reference=statistics)
+    panels = drawn(fake_run)["generation"].axes
+    assert [axes.get_xlabel() for axes in panels] == [
+        "FID, lower is better; against 1,437 images (train)",
+        "FID (ADM statistics), lower is better; against ADM statistics",
+    ]
+
+
 def test_nothing_to_draw_is_said_in_words(fake_run):
     """A figure whose cards hold no number for it says so; one without cards is not made."""
     fake_run.evaluation("digits", "cond_ar", metrics={"precision": 0.5})
@@ -151,7 +164,10 @@ def test_the_workflow_knows_the_files_in_advance(finished):
     # The made-up run has no validation tokens and no parts of sample sets.
     asked = {card for card in first_cards(paths) if "/validation/" not in card}
     asked = {card for card in asked if "samplings" not in card} | set(further_parts(paths))
-    results = ("results/evaluations", "results/probes", "results/stabilities")
+    results = tuple(
+        f"results/{section}"
+        for section in ("evaluations", "reconstructions", "probes", "stabilities")
+    )
     assert asked == {card for card in given if not card.startswith(results)} | {
         card for card in asked if "/validation/" in card
     }
@@ -161,7 +177,8 @@ def test_the_workflow_knows_the_files_in_advance(finished):
 def test_a_config_without_sections_promises_nothing_else(finished, kept):
     """Empty sections take their tables and figures with them."""
     sections = "encoders codebooks autoencoders stage1 stage2 extractors evaluations probes"
-    empty = {section: {} for section in [*sections.split(), "stabilities"]}
+    more = ["reconstructions", "stabilities"]
+    empty = {section: {} for section in [*sections.split(), *more]}
     empty.pop(kept)
     config = finished.config.model_copy(update=empty)
     assert table_names(config) == ["trainings", "results"]

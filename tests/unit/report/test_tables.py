@@ -8,6 +8,8 @@ import re
 import pytest
 
 from tessera.errors import UserError
+from tessera.metrics.names import metric_names
+from tessera.report import generation
 from tessera.report.collection import collect, labels_of, seeds
 from tessera.report.generation import draws
 from tessera.report.render import to_csv, to_latex, to_markdown
@@ -181,6 +183,114 @@ def test_sets_of_other_counts_are_not_ranked(fake_run):
     fake_run.evaluation("digits", "cond_ar")
     fake_run.evaluation("digits", "vq", count=500)
     assert BUILD["generation"](fake_run.collection()).best == set()
+
+
+INCEPTION = {"name": "inception-v3-compat", "kind": "inception", "digest": "i" * 64}
+OVER_STATISTICS = {
+    "extractor": INCEPTION,
+    "reference": {"kind": "statistics", "digest": "s" * 64},
+    "metrics": {"fid": 1.5, "is": 7.0, "is_std": 0.25},
+    "names": {"fid": "FID (ADM statistics)", "is": "IS"},
+}
+
+
+@pytest.mark.parametrize("names", [{"fid": "FID", "is": "IS"}, {}, OVER_STATISTICS["names"]])
+def test_images_and_statistics_never_merge(fake_run, names):
+    """Both FIDs of one set stand in columns of their own, whatever the cards call them."""
+    images = {"kind": "images", "split": "validation", "count": 50_000, "digest": "r" * 64}
+    for sampling, value in (("cond_ar", 3.0), ("cond_nar", 2.0)):
+        over_images = {"metrics": {"fid": value, "is": 7.0, "is_std": 0.25}, "names": names}
+        fake_run.evaluation(
+            "digits", sampling, extractor=INCEPTION, reference=images, **over_images
+        )
+        over = OVER_STATISTICS | {"names": names}
+        over["metrics"] = over["metrics"] | {"fid": value / 2}
+        fake_run.evaluation("adm", sampling, **over)
+    rows = rows_of(fake_run, "generation")
+    assert [(row["variant"], row["FID"], row["FID (ADM statistics)"]) for row in rows] == [
+        ("cond_ar", "3.0", ""),
+        ("cond_ar", "", "1.5"),
+        ("cond_nar", "2.0", ""),
+        ("cond_nar", "", "1.0"),
+    ]
+    assert [row["reference"] for row in rows[:2]] == ["validation, 50,000", "ADM statistics"]
+    assert rows[1]["reference_digest"] == "s" * 64
+    best = BUILD["generation"](fake_run.collection()).best
+    # The lowest of each column, although 1.0 and 1.5 are below 2.0.
+    assert {cell for cell in best if cell[1].startswith("FID")} == {
+        (2, "FID"),
+        (3, "FID (ADM statistics)"),
+    }
+    found = {(row["variant"], row["metric"]) for row in rows_of(fake_run, "results")}
+    assert {("digits/cond_ar", "FID"), ("adm/cond_ar", "FID (ADM statistics)")} <= found
+    assert ("adm/cond_ar", "FID") not in found
+
+
+def test_cards_and_tables_use_the_same_names():
+    """The report cannot import the metrics, so it has names of its own."""
+    over = metric_names("inception-v3-compat", statistics=True)["frechet_distance"]
+    assert over == generation.OVER_STATISTICS
+    images = metric_names("inception-v3-compat")
+    assert {
+        "fid": images["frechet_distance"],
+        "is": images["classifier_score"],
+        "kid": images["kernel_distance"],
+    } == generation.INCEPTION
+
+
+def test_two_files_of_statistics_have_columns_of_their_own(fake_run):
+    """They are told apart by their digests, and by the evaluations' names."""
+    fake_run.evaluation("adm", "cond_ar", **OVER_STATISTICS)
+    other = OVER_STATISTICS | {"reference": {"kind": "statistics", "digest": "t" * 64}}
+    fake_run.evaluation("other", "cond_ar", **other)
+    first, second = rows_of(fake_run, "generation")
+    assert first["FID (ADM statistics), adm"] == second["FID (ADM statistics), other"] == "1.5"
+    assert "FID (ADM statistics)" not in first
+
+
+def test_reconstructions(finished):
+    """Distance and PSNR of the card, with the tokenizer that they are of."""
+    (row,) = rows_of(finished, "reconstructions")
+    assert (row["rFD (cnn)"], row["PSNR (dB)"]) == ("0.5625", "21.125")
+    assert (row["autoencoder"], row["count"]) == ("vqgan", "360")
+    assert row["reference"] == "validation, 360"
+    assert row["card"] == "reconstructions/vqgan/card.json"
+    (shown,) = markdown_rows(BUILD["reconstructions"](finished.collection()))
+    assert shown["Tokenizer"] == "VQGAN"
+    assert shown["PSNR (dB) ↑"] == "21.12"
+    assert shown["rFD (cnn) ↓"] == "0.5625"
+    values = {
+        (row["variant"], row["metric"]): (row["value"], row["unit"])
+        for row in rows_of(finished, "results")
+        if row["stage"] == "reconstruction"
+    }
+    assert values["vqgan", "rFD (cnn)"] == ("0.5625", "1")
+    assert values["vqgan", "PSNR (dB)"] == ("21.125", "dB")
+
+
+def test_other_reconstructions_are_not_compared(fake_run):
+    """Another extractor or other images: columns of their own, and nothing is the best."""
+    fake_run.reconstruction()
+    names = {"fid": "rFID", "psnr_db": "PSNR"}
+    fake_run.reconstruction("inception", extractor=INCEPTION, names=names)
+    reference = {"kind": "images", "split": "train", "count": 360, "digest": "r" * 64}
+    fake_run.reconstruction("training", extractor=INCEPTION, names=names, reference=reference)
+    table = BUILD["reconstructions"](fake_run.collection())
+    first, second, third = rows_of(fake_run, "reconstructions")
+    assert first["rFD (cnn)"] == second["rFID, inception"] == third["rFID, training"] == "0.5625"
+    # The first two saw the same images, so their PSNRs stand in one column.
+    assert first["PSNR, vqgan / inception (dB)"] == second["PSNR, vqgan / inception (dB)"]
+    assert third["PSNR, training (dB)"] == "21.125"
+    assert {key for _, key in table.best} == {"PSNR, vqgan / inception (dB)"}
+
+
+def test_a_classifier_gives_no_rfid(fake_run):
+    """Whatever its card says."""
+    fake_run.reconstruction(names={"fid": "rFID", "psnr_db": "PSNR"})
+    for name in ("reconstructions", "results"):
+        text = to_csv(BUILD[name](fake_run.collection()))
+        assert "rFD (cnn)" in text
+        assert "rFID" not in text
 
 
 def test_linear_probe(finished):

@@ -1,11 +1,14 @@
-"""AdamW against its formula (Loshchilov and Hutter, arXiv 1711.05101, algorithm 2)."""
+"""AdamW against its formula (Loshchilov and Hutter, arXiv 1711.05101, algorithm 2).
+
+Eps is where fairseq's Adam has it: beside the root of the second moment before its correction.
+"""
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from tessera.train.optimizers import adamw, set_learning_rate
+from tessera.train.optimizers import adamw, set_update
 
 RATES = [1e-7, 1e-2, 3e-3, 0.0, 5e-3]
 
@@ -22,24 +25,26 @@ class Oracle:
         self.weight = self.weight - rate * self.decay * self.weight
         self.mean = b1 * self.mean + (1 - b1) * gradient
         self.square = b2 * self.square + (1 - b2) * gradient**2
-        mean = self.mean / (1 - b1**self.count)
-        square = self.square / (1 - b2**self.count)
-        self.weight = self.weight - rate * mean / (np.sqrt(square) + self.eps)
+        size = rate * np.sqrt(1 - b2**self.count) / (1 - b1**self.count)
+        self.weight = self.weight - size * self.mean / (np.sqrt(self.square) + self.eps)
 
 
 @pytest.mark.parametrize("decay", [0.0, 0.01, 0.5])
-@pytest.mark.parametrize("betas", [(0.9, 0.98), (0.5, 0.9)])
-def test_every_tensor_follows_the_formula(betas, decay):
-    """Matrices, biases and norms alike, under a rate that changes and is 0 once."""
+@pytest.mark.parametrize(("betas", "eps"), [((0.9, 0.98), 1e-8), ((0.5, 0.9), 0.1)])
+def test_every_tensor_follows_the_formula(betas, eps, decay):
+    """Matrices, biases and norms alike, under a rate that changes and is 0 once.
+
+    An eps as large as the gradients tells the two places of eps apart.
+    """
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(3, 4), nn.LayerNorm(4)).double()
-    optimizer = adamw(model.parameters(), betas, 1e-8, decay)
-    oracles = {n: Oracle(p.detach().numpy(), betas, 1e-8, decay) for n, p in _named(model)}
-    for rate in RATES:
+    optimizer = adamw(model.parameters(), betas, eps, decay)
+    oracles = {n: Oracle(p.detach().numpy(), betas, eps, decay) for n, p in _named(model)}
+    for step, rate in enumerate(RATES):
         for name, parameter in _named(model):
             parameter.grad = torch.randn_like(parameter)
             oracles[name].step(parameter.grad.numpy(), rate)
-        set_learning_rate(optimizer, rate)
+        set_update(optimizer, step, rate)
         optimizer.step()
     for name, parameter in _named(model):
         np.testing.assert_allclose(parameter.detach().numpy(), oracles[name].weight, rtol=1e-12)
@@ -56,7 +61,7 @@ def test_decay_alone():
         model.weight.fill_(1.0)
         model.bias.fill_(1.0)
     optimizer = adamw(model.parameters(), weight_decay=0.1)
-    set_learning_rate(optimizer, 0.5)
+    set_update(optimizer, 0, 0.5)
     for _ in range(3):
         for parameter in model.parameters():
             parameter.grad = torch.zeros_like(parameter)
@@ -75,8 +80,34 @@ def test_one_group_of_all_tensors():
 
 
 def test_the_rate_of_every_group():
-    """Set at once for all of them."""
+    """Set at once for all of them; the eps of other optimisers stays as it is."""
     layers = [nn.Linear(1, 1), nn.Linear(1, 1)]
-    optimizer = torch.optim.SGD([{"params": layer.parameters()} for layer in layers], lr=1.0)
-    set_learning_rate(optimizer, 0.25)
+    groups = [{"params": layer.parameters()} for layer in layers]
+    optimizer = torch.optim.AdamW(groups, lr=1.0, eps=1e-3)
+    set_update(optimizer, 0, 0.25)
     assert [group["lr"] for group in optimizer.param_groups] == [0.25, 0.25]
+    assert [group["eps"] for group in optimizer.param_groups] == [1e-3, 1e-3]
+
+
+def test_eps_goes_on_after_a_resumption(tmp_path):
+    """A state put back in the middle leaves eps a function of the update, not of the state."""
+
+    def update(model: nn.Module, optimizer: torch.optim.Optimizer, step: int) -> None:
+        model.weight.grad = torch.full_like(model.weight, 0.1 * (step + 1))
+        set_update(optimizer, step, 1e-2)
+        optimizer.step()
+
+    whole, cut = (nn.Linear(2, 1, bias=False) for _ in range(2))
+    cut.load_state_dict(whole.state_dict())
+    optimizer = adamw(whole.parameters(), eps=0.1)
+    for step in range(4):
+        update(whole, optimizer, step)
+    optimizer = adamw(cut.parameters(), eps=0.1)
+    for step in range(2):
+        update(cut, optimizer, step)
+    torch.save(optimizer.state_dict(), tmp_path / "state.pt")
+    optimizer = adamw(cut.parameters(), eps=0.1)
+    optimizer.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
+    for step in range(2, 4):
+        update(cut, optimizer, step)
+    assert torch.equal(whole.weight, cut.weight)

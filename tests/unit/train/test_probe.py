@@ -1,14 +1,18 @@
 """Linear probes of all layers at once."""
 
 import math
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
+from tessera.data.batches import batch_indices
 from tessera.errors import UserError
-from tessera.train.probe import ProbeResult, fit_probes
+from tessera.train.loop import StoppedError, fit
+from tessera.train.probe import Batch, ProbeResult, ProbeTask, fit_probes
 
 
 def blobs(spread: list[float], count: int, seed: int) -> tuple[Tensor, Tensor]:
@@ -133,3 +137,87 @@ def test_bad_sets_are_refused() -> None:
         fit_probes(TRAIN, LABELS, VAL, VAL_LABELS, 2, steps=1)
     with pytest.raises(UserError, match="differ in layers or width"):
         fit_probes(TRAIN, LABELS, VAL[:2], VAL_LABELS, 3, steps=1)
+
+
+def task(steps: int, batch_norm: bool = False, stop_after: int | None = None) -> ProbeTask:
+    """The task of `probe`, its features cut out anew for each update."""
+
+    def draw(step: int) -> Batch:
+        if step == stop_after:
+            raise StoppedError("killed")
+        index = batch_indices(len(LABELS), 100, 0, step)
+        return TRAIN[:, index].double(), LABELS[index]
+
+    return ProbeTask(draw, 3, 6, 3, steps, learning_rate=0.1, batch_norm=batch_norm)
+
+
+def validation(size: int) -> list[Batch]:
+    """The validation set in batches."""
+    return list(zip(VAL.split(size, dim=1), VAL_LABELS.split(size), strict=True))
+
+
+@pytest.mark.parametrize("batch_norm", [False, True])
+def test_drawn_features_equal_features_in_memory(tmp_path: Path, batch_norm: bool) -> None:
+    """The loop over drawn batches gives what the whole set in memory gives, number for number."""
+    drawn = task(40, batch_norm)
+    assert fit(drawn, steps=40, seed=0, folder=tmp_path) == 0
+    assert drawn.validate(validation(100)) == probe(steps=40, batch_norm=batch_norm)
+
+
+def test_validation_does_not_depend_on_batches() -> None:
+    """Sums over images: 500 in one batch, or in uneven ones."""
+    made = task(20)
+    for step in range(20):
+        made.update(step)
+    whole, cut = made.validate(validation(500)), made.validate(validation(37))
+    assert (whole.accuracy, whole.top5) == (cut.accuracy, cut.top5)
+    assert whole.loss == pytest.approx(cut.loss, rel=1e-6)
+
+
+def test_the_logged_loss_is_the_mean_of_the_layers() -> None:
+    """Each layer's loss as a formula, before the first update."""
+    made = task(1)
+    x, target = made.draw(0)
+    weight = made.weight_LKD.detach().double()
+    losses = [
+        torch.nn.functional.cross_entropy(x[layer] @ weight[layer].T, target) for layer in range(3)
+    ]
+    assert float(made.update(0)["loss"]) == pytest.approx(float(sum(losses)) / 3, rel=1e-5)
+
+
+@pytest.mark.parametrize("batch_norm", [False, True])
+@pytest.mark.parametrize("stop", [1, 13, 29])
+def test_resumed_equals_undisturbed(tmp_path: Path, stop: int, batch_norm: bool) -> None:
+    """Killed anywhere, it goes on from its last checkpoint and ends bit for bit the same."""
+    whole = task(30, batch_norm)
+    options: dict[str, Any] = {"steps": 30, "seed": 0, "checkpoint_every": 4}
+    fit(whole, folder=tmp_path / "whole", **options)
+    with pytest.raises(StoppedError):
+        fit(task(30, batch_norm, stop), folder=tmp_path / "killed", **options)
+    again = task(30, batch_norm)
+    assert fit(again, folder=tmp_path / "killed", **options) == stop // 4 * 4
+    assert torch.equal(again.weight_LKD, whole.weight_LKD)
+    assert torch.equal(again.bias_LK, whole.bias_LK)
+    assert again.validate(validation(100)) == whole.validate(validation(100))
+
+
+def test_a_state_of_another_probe(tmp_path: Path) -> None:
+    """A checkpoint that does not fit is named, not half loaded."""
+    fit(task(2), steps=2, seed=0, folder=tmp_path)
+    other = ProbeTask(lambda step: (VAL[:2], VAL_LABELS), 2, 6, 3, 4)
+    with pytest.raises(UserError, match="does not fit this training"):
+        fit(other, steps=4, seed=0, folder=tmp_path)
+
+
+def test_divergence_ends_the_training_at_once() -> None:
+    """Not after the hours that the other updates would take."""
+    made = ProbeTask(lambda step: (1e30 * TRAIN, LABELS), 3, 6, 3, 100_000)
+    made.update(0)  # of the small initial weights
+    with pytest.raises(UserError, match=r"layers \[0, 1, 2\] diverged: lower its learning rate"):
+        made.update(1)
+
+
+def test_an_empty_validation_set() -> None:
+    """Nothing to divide by."""
+    with pytest.raises(UserError, match="validation set is empty"):
+        task(1).validate([])

@@ -88,6 +88,26 @@ def descend(clip: float | None) -> tuple[Tensor, float]:
     return model.weight.detach(), norm
 
 
+@pytest.mark.parametrize("first", [0, 9])
+def test_eps_is_where_fairseq_has_it(first):
+    """Beside the uncorrected root: rate sqrt(1 - b2^t) / (1 - b1^t) m / (sqrt v + eps) at update t.
+
+    An eps of 2 beside gradients of 3 and 4 shows where it stands, also in a later update.
+    """
+    model, rate, eps = Fixed([3.0, 4.0]), 0.5, 2.0
+    optimizer = adamw(model.parameters(), (0.9, 0.98), eps, 0.0)
+    task = GradientTask(
+        model, lambda network, step, micro: {"loss": network()}, optimizer,
+        lambda step: rate if step == first else 0.0,
+    )  # fmt: skip
+    for step in range(first + 1):
+        task.update(step)
+    gradient, t = model.gradient, first + 1  # constant, so m = (1 - b1^t) g, v = (1 - b2^t) g^2
+    root = (1 - 0.98**t) ** 0.5
+    expected = -rate * root * gradient / (root * gradient + eps)
+    torch.testing.assert_close(model.weight.detach(), expected, atol=1e-6, rtol=0)
+
+
 def test_clipping():
     """A gradient of norm 5 is scaled to norm 1; the norm that is told is that before."""
     moved, norm = descend(1.0)

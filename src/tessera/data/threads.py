@@ -1,0 +1,36 @@
+"""Work on many things at once, with the results in order."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+AHEAD = 4
+"""Things a thread may be ahead of whoever takes the results: what is waiting fills memory."""
+
+
+def ordered_map(function: Callable[[T], R], things: Iterable[T], workers: int = 1) -> Iterator[R]:
+    """`map`, by several threads; the results are those of one thread, in the same order.
+
+    Args:
+        function: called once for each thing.
+        things: read by the calling thread alone, a few ahead of the results.
+        workers: threads; with 1 all is done in the calling thread.
+    """
+    if workers <= 1:
+        yield from map(function, things)
+        return
+    with ThreadPoolExecutor(workers) as pool:
+        waiting: deque[Future[R]] = deque()
+        try:
+            for thing in things:
+                waiting.append(pool.submit(function, thing))
+                if len(waiting) > AHEAD * workers:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)

@@ -1,0 +1,1 @@
+"""Checks against vectors that the original DiGIT code computed."""

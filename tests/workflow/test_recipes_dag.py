@@ -1,0 +1,73 @@
+"""The recipes of configs/ as Snakemake sees them: which jobs, and how many."""
+
+import json
+import shutil
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+REPO = Path(__file__).parents[2]
+RECIPES = sorted(
+    path.name
+    for path in (REPO / "configs").glob("*.yaml")
+    if "shape" not in path.name and path.stem not in ("imagenet", "imagenet-base", "imagenet-large")
+)
+TRAININGS = {"encoder", "autoencoder", "extractor", "codebook", "features", "stage1", "stage2"}
+SECTIONS = {
+    "dinov2-base": "encoders",
+    "dinov2-large": "encoders",
+    "vqgan": "autoencoders",
+    "km-8k": "codebooks",
+    "stage1-base-uncond": "stage1",
+    "stage1-base-cond": "stage1",
+    "vq-base": "stage1",
+    "stage2-base-ar": "stage2",
+    "stage2-base-nar": "stage2",
+}
+
+
+@pytest.fixture
+def recipes(fresh, monkeypatch):
+    """The workflow with the recipes, one image, and the records of imported weights."""
+    shutil.copytree(REPO / "configs", fresh.folder / "configs")
+    for split in ("train", "val"):
+        image = fresh.folder / f"data/imagenet/{split}/n01440764/0.JPEG"
+        image.parent.mkdir(parents=True)
+        image.touch()
+    published = fresh.folder / "published"
+    for name, section in SECTIONS.items():
+        (published / name).mkdir(parents=True)
+        record = {"section": section, "source": {"file": name}, "files": {}, "facts": {}}
+        (published / name / "published.json").write_text(json.dumps(record))
+    (published / "weights-inception-2015-12-05-6726825d.pth").touch()
+    monkeypatch.chdir(fresh.folder)
+    return fresh
+
+
+def counts(jobs: set[str]) -> Counter[str]:
+    """Jobs a rule."""
+    return Counter(job.partition("/")[0] for job in jobs)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_is_some_dozens_of_jobs(recipes, name):
+    """Not thousands: a job reads many shards, one after the other."""
+    jobs = recipes.jobs([recipes.folder / "configs" / name])
+    assert 5 < len(jobs) <= 300
+    found = counts(jobs)
+    assert found["shards"] == 1
+    if name == "published-digit.yaml":
+        assert not TRAININGS & set(found)
+        assert found["sampling"] == 5 * 8
+        assert found["evaluation"] == 5
+
+
+def test_recipes_share_what_they_share(recipes):
+    """A second recipe trains its own stage 1 alone: all else is there already."""
+    configs = recipes.folder / "configs"
+    uncond = recipes.jobs([configs / "imagenet-digit-base-uncond.yaml"])
+    cond = recipes.jobs([configs / "imagenet-digit-base-cond.yaml"])
+    assert "stage1/cond_base" in cond - uncond
+    own = {"stage1", "sampling", "samples", "evaluation", "tables", "figures"}
+    assert set(counts(cond - uncond)) <= own
