@@ -11,7 +11,6 @@ import numpy as np
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
-from tessera.io.images import read_adm
 from tessera.metrics.independent import IndependentJudge
 
 AGREEMENT = 0.85  # of conditional samples are found to be of the class that was asked for
@@ -28,7 +27,8 @@ def main(results: Path) -> int:
     failed = False
     for file in sorted(results.glob("samplings/*/samples.npz")):
         name = file.parent.name
-        images, wanted = read_adm(file)
+        with np.load(file) as archive:
+            images, wanted = archive["arr_0"], archive.get("arr_1")
         shares = judge.class_shares(images)
         line = f"{name}: {len(images)} samples, rarest class {shares.min():.1%}"
         good = bool(shares.min() >= SHARE)

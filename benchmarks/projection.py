@@ -5,13 +5,17 @@
 Nothing is run: the networks are built without memory and their operations counted (matrix products
 and convolutions; a training step counts three forward passes). Hours are operations over what the
 GPU is assumed to sustain, not measured: `--bf16` for what runs in bfloat16, `--fp32` for the rest.
-Published models are not counted, since their sizes are in no config; neither are K-Means' updates,
-evaluation and the decoding of JPEGs.
+An encoder has the sizes of its imported weights where they are there, otherwise those that its name
+says. Other published models are not counted; neither are K-Means' updates, evaluation and the
+decoding of JPEGs.
 """
 
 import argparse
 import json
+import re
+import sys
 from collections.abc import Callable
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,18 +24,23 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from tessera.config import lineage
 from tessera.config.load import load
+from tessera.config.published import imported_sizes
 from tessera.config.schema import Config
+from tessera.config.tokenizers import Encoder, PublishedEncoder, Reading, TrainedEncoder
 from tessera.config.training import TrainedStage1, TrainedStage2
+from tessera.errors import UserError
 from tessera.models.gpt import GPT, GPTConfig
 from tessera.models.maskgit import MaskGITConfig
-from tessera.models.vit import DINOV2_SIZES, VisionTransformer
+from tessera.models.vit import DINOV2_SIZES, VisionTransformer, ViTConfig
 from tessera.models.vqgan import VQGAN, VQGANConfig
 from tessera.stages import stage1, stage2
+from tessera.stages.training import GLANCE
 
 TRAIN, VALIDATION, CLASSES, LENGTH = 1_281_167, 50_000, 1000, 256
 CODES = VQGANConfig().codes
 PIXELS = 3 * 256**2
-ENCODERS = {"dinov2_base": 224, "dinov2_large": 224}
+TABLE = 37
+"""Patches along a side of the position table that an encoder known by its name alone gets."""
 
 
 def count(work: Callable[[], Any]) -> float:
@@ -41,10 +50,52 @@ def count(work: Callable[[], Any]) -> float:
     return float(counter.get_total_flops())
 
 
-def encoder_operations(name: str) -> float:
-    """Of one image up to the third block from the end."""
-    model, side = VisionTransformer(DINOV2_SIZES[name]), ENCODERS[name]
-    return count(lambda: model.features(torch.empty(1, 3, side, side), 3))
+def encoder_sizes(name: str, encoder: Encoder) -> ViTConfig:
+    """The sizes of an encoder: of its settings, its imported weights, or by what it is called.
+
+    Args:
+        name: the variant's.
+        encoder: its settings.
+
+    Raises:
+        UserError: nothing tells them.
+    """
+    if isinstance(encoder, TrainedEncoder):
+        return ViTConfig(**encoder.model.model_dump())
+    called = [encoder.path if isinstance(encoder, PublishedEncoder) else encoder.model, name]
+    if isinstance(encoder, PublishedEncoder):
+        imported = imported_sizes(encoder.path)
+        if {"width", "depth", "heads", "patch_size"} <= imported.keys():
+            sizes: dict[str, Any] = {
+                field.name: imported[field.name]
+                for field in fields(ViTConfig)
+                if field.name in imported and field.name not in ("mean", "std")  # lists in JSON
+            }
+            return ViTConfig(**sizes)
+    for words in map(str.lower, called):
+        size = re.search(r"small|base|large", words)
+        if size:
+            patch = re.search(r"patch(\d+)", words)
+            side = int(patch[1]) if patch else 14
+            found = DINOV2_SIZES[f"dinov2_{size[0]}"]
+            return replace(found, patch_size=side, image_size=TABLE * side)
+    raise UserError(
+        f"nothing tells the sizes of the encoder {name} (small, base or large in {called[0]} or in "
+        "its name): import its weights first, or give a name that does"
+    )
+
+
+def encoder_operations(config: Config, reading: Reading, views: str) -> float:
+    """Of one image of some views, up to the block that is read."""
+    sizes = encoder_sizes(reading.encoder, config.encoders[reading.encoder])
+    model, side = VisionTransformer(sizes), reading.input_size or config.views[views].crop
+    return count(lambda: model.features(torch.empty(1, 3, side, side), reading.layer))
+
+
+def validated(steps: int, log_every: int) -> int:
+    """Validation images that a training passes: some at each line of its log, all at its end."""
+    lines = {1, steps, *range(log_every, steps + 1, log_every)}
+    return len(lines) * min(GLANCE, VALIDATION) + VALIDATION
 
 
 def decoder_operations(config: GPTConfig) -> float:
@@ -68,14 +119,14 @@ def rows(config: Config) -> list[dict[str, Any]]:
         found.append({"what": what, "operations": operations, "bytes": size, "bf16": bf16})
 
     for name, features in config.features.items():
-        width = DINOV2_SIZES[features.encoder].width
-        operations = TRAIN * encoder_operations(features.encoder)
+        width = encoder_sizes(features.encoder, config.encoders[features.encoder]).width
+        operations = TRAIN * encoder_operations(config, features, features.views)
         bf16 = features.precision == "bfloat16"
         add(f"features {name}", operations, features.points * width * 2, bf16)
     for name, codebook in config.codebooks.items():
         if codebook.kind == "fitted":
             features = config.features[codebook.features]
-            width = DINOV2_SIZES[features.encoder].width
+            width = encoder_sizes(features.encoder, config.encoders[features.encoder]).width
             products = 2 * features.points * codebook.clusters * width
             add(f"codebook {name}", codebook.iterations * products, codebook.clusters * width * 4)
     for name, tokens in config.tokens.items():
@@ -83,19 +134,20 @@ def rows(config: Config) -> list[dict[str, Any]]:
         one, bf16 = encode, False
         if tokens.codebook is not None:
             reading = lineage.reading_of_codebook(config, tokens.codebook)
-            one, bf16 = encoder_operations(reading.encoder), reading.precision == "bfloat16"
+            one = encoder_operations(config, reading, tokens.views)
+            bf16 = reading.precision == "bfloat16"
         add(f"tokens {name}", images * one, images * LENGTH * 2, bf16)
     for name, first in config.stage1.items():
         section, tokenizer = lineage.tokenizer_of_stage1(config, name)
         vocabulary = clusters[tokenizer] if section == "codebooks" else CODES
         if isinstance(first, TrainedStage1):
-            _add_training(add, forward, f"stage1 {name}", first,
-                          stage1.model_config(first, vocabulary, LENGTH, CLASSES))  # fmt: skip
+            sizes = stage1.model_config(first, vocabulary, LENGTH, CLASSES)
+            _add_training(add, forward, f"stage1 {name}", first, sizes, config.log_every)
     for name, second in config.stage2.items():
         if isinstance(second, TrainedStage2):
             (_, semantic), _ = lineage.tokenizers_of_stage2(config, name)
-            sizes = stage2.model_config(second, (CODES, LENGTH), (clusters[semantic], LENGTH))
-            _add_training(add, forward, f"stage2 {name}", second, sizes)
+            shape = stage2.model_config(second, (CODES, LENGTH), (clusters[semantic], LENGTH))
+            _add_training(add, forward, f"stage2 {name}", second, shape, config.log_every)
     for name, sampling in config.samplings.items():
         # Keys and values are cached, so a decode does the work of one forward pass; MaskGIT's
         # does one a step.
@@ -119,25 +171,31 @@ def _add_training(
     what: str,
     variant: TrainedStage1 | TrainedStage2,
     sizes: GPTConfig | MaskGITConfig,
+    log_every: int,
 ) -> None:
     plain = GPTConfig(**sizes.__dict__)  # both decoders do the same work
     forward[what] = decoder_operations(plain)
     parameters = sum(p.numel() for p in GPT(plain).parameters())
     training = variant.training
-    operations = 3 * forward[what] * training.steps * training.batch
+    passes = 3 * training.steps * training.batch + validated(training.steps, log_every)
+    operations = forward[what] * passes
     # float32 weights; while it runs also a checkpoint of weights and both moments.
     add(what, operations, 4 * 4 * parameters, training.precision == "bfloat16")
 
 
-def main() -> None:
+def main() -> int:
     """Prints the rows as JSON, with hours."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("config", type=Path)
     parser.add_argument("--bf16", type=float, default=316.0, help="TFLOP/s: 40 %% of 790")
     parser.add_argument("--fp32", type=float, default=35.0, help="TFLOP/s, without TF32")
     arguments = parser.parse_args()
-    with torch.device("meta"):
-        found = rows(load([arguments.config]))
+    try:
+        with torch.device("meta"):
+            found = rows(load([arguments.config]))
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return 1
     for row in found:
         speed = arguments.bf16 if row.pop("bf16") else arguments.fp32
         row["gpu_hours"] = round(row["operations"] / (speed * 1e12) / 3600, 1)
@@ -147,7 +205,8 @@ def main() -> None:
     assumed = {"bf16_tflops": arguments.bf16, "fp32_tflops": arguments.fp32}
     print(json.dumps({"config": arguments.config.name, "assumed": assumed, "total": total,
                       "jobs": found}, indent=1))  # fmt: skip
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -114,10 +114,34 @@ def view_data(section, name):
     return CONFIG.views[variant(section, name).views].data
 
 
-def extractor_files(name):
-    extractor = CONFIG.extractors[name]
-    trained = extractor.kind == "classifier"
-    return PATHS.card("extractors", name) if trained else extractor.weights
+def extractor_of(section, wildcard):
+    """Functions of a rule's wildcards for the extractor of its variant.
+
+    The card that is an input, if it is trained here; and the word for the command line: that card,
+    or the file of weights, which is no input since what it holds is in the settings.
+    """
+
+    def extractor(wildcards):
+        name = variant(section, getattr(wildcards, wildcard)).extractor
+        return name, CONFIG.extractors[name]
+
+    def card(wildcards):
+        name, found = extractor(wildcards)
+        return PATHS.card("extractors", name) if found.kind == "classifier" else []
+
+    def word(wildcards):
+        _, found = extractor(wildcards)
+        return quote(card(wildcards) or found.weights)
+
+    return card, word
+
+
+EVALUATION_EXTRACTOR, EVALUATION_EXTRACTOR_WORD = extractor_of(
+    "evaluations", "evaluation"
+)
+RECONSTRUCTION_EXTRACTOR, RECONSTRUCTION_EXTRACTOR_WORD = extractor_of(
+    "reconstructions", "reconstruction"
+)
 
 
 def reference_shards(wildcards):
@@ -129,7 +153,7 @@ def reference_shards(wildcards):
 def reference_statistics(wildcards):
     """The file of statistics that an evaluation compares with; none where it has images."""
     statistics = variant("evaluations", wildcards.evaluation).statistics
-    return [] if statistics is None else statistics
+    return "" if statistics is None else quote(statistics)
 
 
 def encoder_of(codebook):
@@ -150,8 +174,8 @@ def published_files(section, wildcard):
     def files(wildcards):
         entry = variant(section, getattr(wildcards, wildcard))
         if entry.kind == "timm":
-            return [entry.weights] if entry.weights is not None else []
-        return [f"{entry.path}/published.json"]
+            return "" if entry.weights is None else quote(entry.weights)
+        return quote(f"{entry.path}/published.json")
 
     return files
 

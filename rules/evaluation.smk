@@ -35,11 +35,7 @@ rule evaluation:
         samples=lambda w: PATHS.card("samplings", w.sampling),
         arrays=lambda w: f"{PATHS.folder('samplings', w.sampling)}/samples.npz",
         shards=reference_shards,
-        # Its digest is in the settings; when it was written or moved says nothing.
-        statistics=ancient(reference_statistics),
-        extractor=lambda w: extractor_files(
-            variant("evaluations", w.evaluation).extractor
-        ),
+        extractor=EVALUATION_EXTRACTOR,
     output:
         card=f"{RESULTS}/evaluations/{{evaluation}}/{{sampling}}.json",
     log:
@@ -54,14 +50,17 @@ rule evaluation:
         runtime=execute("evaluation").runtime_minutes,
         gpu=execute("evaluation").gpus,
         batch=execute("evaluation").batch,
+        # No inputs: what these files hold is in the settings, and where they lie may change.
+        statistics=reference_statistics,
+        weights=EVALUATION_EXTRACTOR_WORD,
     params:
         settings=settings("evaluations", "evaluation", each="sampling"),
     message:
         "evaluation {wildcards.evaluation}: {wildcards.sampling}"
     shell:
         "python -m tessera.stages.evaluation --settings {params.settings:q} --threads {threads} --batch {resources.batch}"
-        " --samples {input.samples} --shards {input.shards} --statistics {input.statistics:q}"
-        " --extractor {input.extractor} --card {output.card} 2>&1 | tee {log}"
+        " --samples {input.samples} --shards {input.shards} --statistics {resources.statistics}"
+        " --extractor {resources.weights} --card {output.card} 2>&1 | tee {log}"
 
 
 rule reconstruction:
@@ -75,9 +74,7 @@ rule reconstruction:
         arrays=lambda w: weights_of(
             "autoencoders", variant("reconstructions", w.reconstruction).autoencoder
         ),
-        extractor=lambda w: extractor_files(
-            variant("reconstructions", w.reconstruction).extractor
-        ),
+        extractor=RECONSTRUCTION_EXTRACTOR,
     output:
         card=f"{RESULTS}/reconstructions/{{reconstruction}}/card.json",
     log:
@@ -92,13 +89,14 @@ rule reconstruction:
         runtime=execute("reconstruction").runtime_minutes,
         gpu=execute("reconstruction").gpus,
         batch=execute("reconstruction").batch,
+        weights=RECONSTRUCTION_EXTRACTOR_WORD,
     params:
         settings=settings("reconstructions", "reconstruction"),
     message:
         "reconstruction {wildcards.reconstruction}: images against their reconstructions"
     shell:
         "python -m tessera.stages.reconstruction --settings {params.settings:q} --threads {threads} --batch {resources.batch}"
-        " --shards {input.shards} --autoencoder {input.autoencoder} --extractor {input.extractor}"
+        " --shards {input.shards} --autoencoder {input.autoencoder} --extractor {resources.weights}"
         " --card {output.card} 2>&1 | tee {log}"
 
 

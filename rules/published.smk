@@ -11,9 +11,6 @@ for section, wildcard in (
     rule:
         name:
             f"published_{wildcard}"
-        input:
-            # What they hold is in the settings; when they were written or moved says nothing.
-            ancient(published_files(section, wildcard)),
         output:
             card=f"{RESULTS}/{section}/{{{wildcard}}}/card.json",
             files=[
@@ -32,10 +29,12 @@ for section, wildcard in (
         resources:
             mem_mb=execute("published").memory_mb,
             runtime=execute("published").runtime_minutes,
+            # No input: what the files hold is in the settings, and where they lie may change.
+            files=published_files(section, wildcard),
         params:
             settings=settings(section, wildcard),
         message:
             f"published weights for {section} {{wildcards.{wildcard}}}"
         shell:
             "python -m tessera.stages.published --settings {params.settings:q}"
-            " --threads {threads} --files {input} --card {output.card} 2>&1 | tee {log}"
+            " --threads {threads} --files {resources.files} --card {output.card} 2>&1 | tee {log}"

@@ -1,18 +1,28 @@
-"""The models of a folder of reference vectors; every size is read from its files."""
+"""The models of a folder of reference vectors; every size is read from its files.
 
-import re
-from dataclasses import dataclass
+The files are read, written and loaded as `tessera import` and the stages do it, so that what is
+compared with the vectors is what a user gets.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from tessera.io.weights import load_strictly
 from tessera.models.encoders import preprocess
-from tessera.models.fairseq_names import config_from_fairseq, from_fairseq
-from tessera.models.gpt import GPT, GPTConfig
-from tessera.models.maskgit import MaskGIT, MaskGITConfig
-from tessera.models.vit import VisionTransformer, ViTConfig
-from tessera.models.vqgan import VQGAN, VQGANConfig
+from tessera.models.gpt import GPT
+from tessera.models.maskgit import MaskGIT
+from tessera.models.vit import VisionTransformer
+from tessera.models.vqgan import VQGAN
+from tessera.reference.autoencoders import read_autoencoder
+from tessera.reference.decoders import model_settings, read_decoder
+from tessera.reference.encoders import read_encoder
+from tessera.reference.reading import Found, count_of
+from tessera.stages.loading import load_decoder, load_encoder, load_vqgan
 from tests.parity.reference_set import ReferenceSet
 from tests.parity.registry import FEATURES, gap
 
@@ -22,9 +32,11 @@ SPECIALS = 5
 HEADS = {("A", 36): 3, ("B", 40): 4}
 
 
-def blocks_in(state: dict[str, Tensor], pattern: str) -> int:
-    """One more than the largest number that `pattern` finds in the names."""
-    return 1 + max(int(found[1]) for name in state if (found := re.match(pattern, name)))
+def imported(found: Found, load: Callable[[Path, str], Any]) -> Any:
+    """What `load` finds in the folder that an import of `found` writes."""
+    with TemporaryDirectory() as folder:
+        found.write(Path(folder))
+        return load(Path(folder), "cpu").requires_grad_(True)  # trainings go on from some
 
 
 def images(reference: ReferenceSet) -> Tensor:
@@ -42,23 +54,7 @@ class Encoder:
 
 def build_encoder(reference: ReferenceSet, heads: int) -> VisionTransformer:
     """The encoder with this many heads, sized by its weights."""
-    state = dict(reference.state(ENCODER))
-    width, _, patch, _ = state["patch_embed.proj.weight"].shape
-    side = round((state["pos_embed"].shape[1] - 1) ** 0.5)
-    config = ViTConfig(
-        image_size=side * patch,
-        patch_size=patch,
-        width=width,
-        depth=blocks_in(state, r"blocks\.(\d+)\."),
-        heads=heads,
-        mlp_ratio=state["blocks.0.mlp.fc1.weight"].shape[0] / width,
-        registers=state["register_tokens"].shape[1] if "register_tokens" in state else 0,
-        layer_scale=1e-5 if "blocks.0.ls1.gamma" in state else None,
-    )
-    state.setdefault("mask_token", torch.zeros(1, width))  # no vector depends on it
-    model = VisionTransformer(config)
-    load_strictly(model, state, ENCODER)
-    return model.eval()
+    return imported(read_encoder(reference.folder / ENCODER, heads=heads), load_encoder)
 
 
 def encoder(reference: ReferenceSet) -> Encoder:
@@ -123,29 +119,12 @@ def vqgan(reference: ReferenceSet) -> VQGAN:
     """The set's VQGAN, sized by its weights."""
 
     def make() -> VQGAN:
-        # Files that came out of a training hold the weights of its losses too.
-        parts = ("encoder.", "decoder.", "quantize.")
-        state = {k: v for k, v in reference.state(VQGAN_FILE).items() if k.startswith(parts)}
-        levels = blocks_in(state, r"encoder\.down\.(\d+)\.")
-        channels = state["encoder.conv_in.weight"].shape[0]
-        codes, width = state["quantize.embedding.weight"].shape
+        path = reference.folder / VQGAN_FILE
+        levels = count_of(path, reference.state(VQGAN_FILE), "encoder.down.")
         grid = 16
         if reference.has("vqgan.npz:codes"):
             grid = round(reference.numpy("vqgan.npz", "codes").shape[1] ** 0.5)
-        config = VQGANConfig(
-            resolution=grid * 2 ** (levels - 1),
-            channels=channels,
-            multipliers=tuple(
-                state[f"encoder.down.{level}.block.0.conv1.weight"].shape[0] // channels
-                for level in range(levels)
-            ),
-            residual_blocks=blocks_in(state, r"encoder\.down\.0\.block\.(\d+)\."),
-            codes=codes,
-            code_width=width,
-        )
-        model = VQGAN(config)
-        load_strictly(model, state, VQGAN_FILE)
-        return model.eval()
+        return imported(read_autoencoder(path, resolution=grid * 2 ** (levels - 1)), load_vqgan)
 
     return reference.once("vqgan", make)
 
@@ -162,10 +141,8 @@ class Decoder:
 
 def heads_of(reference: ReferenceSet, name: str) -> int | None:
     """The heads that the manifest or the checkpoint's settings name."""
-    found = reference.fact(f"models/{name}/heads")
-    settings = reference.checkpoint(f"{name}.pt").get("cfg")
-    settings = settings.get("model", {}) if isinstance(settings, dict) else {}
-    found = found or (settings.get("decoder_attention_heads") if isinstance(settings, dict) else 0)
+    said = model_settings(reference.checkpoint(f"{name}.pt")).get("decoder_attention_heads")
+    found = reference.fact(f"models/{name}/heads") or said
     return int(found) if found else None
 
 
@@ -179,15 +156,23 @@ def build_decoder(
     reference: ReferenceSet, name: str, heads: int, length: int | None = None, dropout: float = 0.0
 ) -> GPT | MaskGIT:
     """A transformer with the set's weights, for images of `length` codes."""
-    file, state = f"{name}.npz", decoder_state(reference, name)
+    file = f"{name}.npz"
     prefix = reference.numpy(file, "sem").shape[1] if reference.has(f"{file}:sem") else 0
-    masked = is_masked(reference, name)
-    length = length or reference.numpy(file, "tgt").shape[1] - 1
-    sizes = vars(config_from_fairseq(state, heads=heads, length=length, prefix_length=prefix))
-    sizes = sizes | {"dropout": dropout}
-    model = MaskGIT(MaskGITConfig(**sizes)) if masked else GPT(GPTConfig(**sizes))
-    load_strictly(model, from_fairseq(state), f"{name}.pt")
-    return model.eval()
+    found = read_decoder(
+        reference.folder / f"{name}.pt",
+        "stage2" if prefix else "stage1",
+        heads=heads,
+        length=length or reference.numpy(file, "tgt").shape[1] - 1,
+        prefix_length=prefix,
+        decoder="masked" if is_masked(reference, name) else "autoregressive",
+    )
+    model = imported(found, load_decoder)
+    if model.config.dropout == dropout:
+        return model
+    # A file does not say it; the recorded training has its own.
+    other = type(model)(replace(model.config, dropout=dropout))
+    other.load_state_dict(model.state_dict())
+    return other.eval()
 
 
 def is_masked(reference: ReferenceSet, name: str) -> bool:

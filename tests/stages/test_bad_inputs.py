@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -249,38 +250,35 @@ def test_tokens_given_twice(pipeline, out):
     refuse(pipeline, out, "stage1", "cond", *words, tokens=[card, card])
 
 
-def inception(pipeline, **settings) -> str:
-    """The settings of an evaluation by Inception."""
-    raw = {"kind": "inception", "weights": "weights.pth", "sha256": "0" * 64} | settings
-    return pipeline.changed({"extractors.cnn": raw}).settings("evaluations", "shapes", "cond_ar")
+@pytest.fixture
+def inception(pipeline, tmp_path) -> dict[str, Any]:
+    """An evaluation by Inception whose weights, at the launch, held something."""
+    weights = tmp_path / "weights.pth"
+    weights.write_bytes(b"something")
+    changed = pipeline.changed({"extractors.cnn": {"kind": "inception", "weights": str(weights)}})
+    settings = changed.settings("evaluations", "shapes", "cond_ar")
+    return {"each": "cond_ar", "extractor": weights, "settings": settings}
 
 
-def test_inception_that_is_not_there(pipeline, out, tmp_path):
+def test_inception_that_is_not_there(pipeline, out, inception):
     """Nothing is downloaded behind the user's back."""
-    weights = tmp_path / "weights.pth"
-    options = {"each": "cond_ar", "extractor": weights, "settings": inception(pipeline)}
-    words = [re.escape(str(weights)), "do not exist", "put"]
-    refuse(pipeline, out, "evaluations", "shapes", *words, **options)
+    inception["extractor"].unlink()
+    words = [re.escape(str(inception["extractor"])), "do not exist", "put"]
+    refuse(pipeline, out, "evaluations", "shapes", *words, **inception)
 
 
-def test_other_weights_than_the_config_says(pipeline, out, tmp_path):
+def test_other_weights_than_at_the_launch(pipeline, out, inception):
     """A distance by another network would not be FID."""
-    weights = tmp_path / "weights.pth"
-    weights.write_bytes(b"something")
-    options = {"each": "cond_ar", "extractor": weights, "settings": inception(pipeline)}
-    words = ["SHA-256 3fc9b689459d738f8c88a3a48aa9e33542016b7a4052e001aaa536fca74813cb"]
-    refuse(pipeline, out, "evaluations", "shapes", *words, "config says 0000", **options)
+    inception["extractor"].write_bytes(b"something else")
+    digest = "3fc9b689459d738f8c88a3a48aa9e33542016b7a4052e001aaa536fca74813cb"
+    words = ["have the SHA-256", f"the config says {digest}"]
+    refuse(pipeline, out, "evaluations", "shapes", *words, **inception)
 
 
-def test_weights_that_are_none(pipeline, out, tmp_path):
+def test_weights_that_are_none(pipeline, out, inception):
     """The right digest of a wrong file."""
-    weights = tmp_path / "weights.pth"
-    weights.write_bytes(b"something")
-    sha256 = "3fc9b689459d738f8c88a3a48aa9e33542016b7a4052e001aaa536fca74813cb"
-    settings = inception(pipeline, sha256=sha256)
-    options = {"each": "cond_ar", "extractor": weights, "settings": settings}
     words = ["does not hold", "again"]
-    refuse(pipeline, out, "evaluations", "shapes", *words, **options)
+    refuse(pipeline, out, "evaluations", "shapes", *words, **inception)
 
 
 def test_a_probe_of_a_conditional_model(pipeline, out):

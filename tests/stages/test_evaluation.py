@@ -173,7 +173,7 @@ def against_statistics(pipeline, tmp_path):
     file, weights = tmp_path / "adm.npz", tmp_path / "weights.pth"
     np.savez(file, mu=np.zeros(2048), sigma=np.eye(2048))
     weights.write_bytes(b"no weights: what is wrong is said before they are read")
-    settings = {"statistics": str(file), "statistics_sha256": digest(file)}
+    settings = {"statistics": str(file)}
     changed = with_inception(pipeline, weights, adm=settings)
     return changed, file, {"each": "cond_ar", "extractor": weights}
 
@@ -194,8 +194,11 @@ def test_references_cannot_be_mixed_up(pipeline, tmp_path, against_statistics):
 def test_other_statistics_than_configured(tmp_path, against_statistics):
     """Another file under the old name, and images that pass for statistics."""
     changed, file, given = against_statistics
+    settings = changed.settings("evaluations", "adm", given["each"])
     np.savez(file, mu=np.ones(2048), sigma=np.eye(2048))
-    error = changed.call("evaluations", "adm", tmp_path / "out", statistics=file, **given).error
+    error = changed.call(
+        "evaluations", "adm", tmp_path / "out", statistics=file, settings=settings, **given
+    ).error
     assert re.search(r"the statistics .*adm\.npz have the SHA-256", error)
     images = changed.card("samples", "cond_ar").parent / "samples.npz"
     shutil.copy(images, file)

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.probing import fit_probes
 
 from tessera.data.tokens import load_tokens
 from tessera.io.parts import read_part, write_part
 from tessera.stages.loading import load_gpt
-from tessera.train.probe import fit_probes
 
 LINEAR = ("probes", "linear")
 

@@ -1,11 +1,17 @@
 """The recipes of configs/ as Snakemake sees them: which jobs, and how many."""
 
+import hashlib
 import json
 import shutil
 from collections import Counter
 from pathlib import Path
 
 import pytest
+import yaml
+
+from tessera.config.load import load
+from tessera.config.resolve import settings_text
+from tessera.config.schema import STAGE_OF
 
 REPO = Path(__file__).parents[2]
 RECIPES = sorted(
@@ -40,7 +46,11 @@ def recipes(fresh, monkeypatch):
         (published / name).mkdir(parents=True)
         record = {"section": section, "source": {"file": name}, "files": {}, "facts": {}}
         (published / name / "published.json").write_text(json.dumps(record))
-    (published / "weights-inception-2015-12-05-6726825d.pth").touch()
+    inception = published / "weights-inception-2015-12-05-6726825d.pth"
+    inception.touch()
+    digest = hashlib.sha256(inception.read_bytes()).hexdigest()
+    recipe = fresh.folder / "configs" / "imagenet.yaml"
+    recipe.write_text(recipe.read_text().replace("6726825d          #", f"{digest}  #"))
     monkeypatch.chdir(fresh.folder)
     return fresh
 
@@ -71,3 +81,44 @@ def test_recipes_share_what_they_share(recipes):
     assert "stage1/cond_base" in cond - uncond
     own = {"stage1", "sampling", "samples", "evaluation", "tables", "figures"}
     assert set(counts(cond - uncond)) <= own
+
+
+def test_recipes_of_one_folder_never_contradict_each_other(recipes):
+    """A name that two of them share stands for the same: else each would remake the other's."""
+    seen: dict[tuple[str, str, str], str] = {}
+    for name in RECIPES:
+        config = load([recipes.folder / "configs" / name])
+        for section in STAGE_OF:
+            for variant in getattr(config, section):
+                made = settings_text(config, section, variant)
+                assert seen.setdefault((config.results, section, variant), made) == made
+
+
+def test_published_weights_may_move(fresh, monkeypatch):
+    """Another folder with the same content reruns nothing; other content reruns what it must."""
+    monkeypatch.chdir(fresh.folder)
+    for name, digest in (("here", "1"), ("there", "1"), ("other", "2")):
+        (fresh.folder / name).mkdir()
+        record = {"section": "autoencoders", "files": {"model.safetensors": digest * 64}}
+        (fresh.folder / name / "published.json").write_text(
+            json.dumps(record | {"source": {"file": "a"}, "facts": {}})
+        )
+    text = fresh.config.read_text()
+
+    def use(name: str) -> None:
+        raw = yaml.safe_load(text)
+        trained = raw["autoencoders"]["vqgan"]
+        raw["autoencoders"] = {
+            "vqgan": {"kind": "published", "path": name},
+            "shapes": trained | {"views": "shapes"},
+        }
+        fresh.config.write_text(yaml.safe_dump(raw, sort_keys=False))
+
+    use("here")
+    done = fresh.run()
+    assert done.returncode == 0, done.stdout
+    assert fresh.jobs() == set()
+    use("there")
+    assert fresh.jobs() == set()
+    use("other")
+    assert {"published_autoencoder/vqgan", "tokens/codes/train/0000-of-0002"} <= fresh.jobs()

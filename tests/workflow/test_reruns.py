@@ -443,17 +443,20 @@ def test_jobs_find_their_python_without_an_activated_environment(fresh):
     assert card["results"]["train_images"] == 1437
 
 
+INCEPTION = "extractors.inception.weights"
+
+
 def test_an_evaluation_against_statistics(finished):
     """Its job reads the file instead of shards.
 
-    When the file was written changes nothing, which one it is does.
+    When the file was written and where it lies change nothing, which one it is does.
     """
     file = finished.folder / "my statistics.npz"
     weights = finished.folder / "inception.pth"
     for path in (file, weights):
         path.write_text("nothing reads it")
-    inception = {"kind": "inception", "weights": weights.name, "sha256": "1" * 64}
-    adm = {"extractor": "inception", "statistics": file.name, "statistics_sha256": "0" * 64}
+    inception = {"kind": "inception", "weights": weights.name}
+    adm = {"extractor": "inception", "statistics": file.name}
     write(finished.config, put("extractors.inception", inception))
     write(finished.config, put("evaluations.adm", adm | {"samplings": ["vq"]}))
     job = {"evaluation/adm/vq"}
@@ -466,7 +469,11 @@ def test_an_evaluation_against_statistics(finished):
         assert finished.jobs() == PAPER
         os.utime(file)
         assert finished.jobs() == PAPER
-        write(finished.config, put("evaluations.adm.statistics_sha256", "2" * 64))
+        for path, name in ((file, "evaluations.adm.statistics"), (weights, INCEPTION)):
+            moved = path.rename(finished.folder / f"moved {path.name}")
+            write(finished.config, put(name, moved.name))
+            assert finished.jobs() == PAPER
+        moved.write_text("other weights")
         assert finished.jobs() == job | PAPER
     finally:
         card.unlink(missing_ok=True)

@@ -73,13 +73,16 @@ class Published(Variant):
     )
 
 
-def file_digest() -> Any:
-    """The field beside a path of published weights that tells which they are."""
-    return Field(
+def digest_field() -> Any:
+    """The field beside a path of published weights that says which they must be.
+
+    It is untracked: what the file holds counts, and is in the node whether it was said or not.
+    """
+    return untracked(
         None,
+        "SHA-256 of that file, or its first digits (8 or more), checked when the workflow is "
+        "launched; null: whatever it holds then",
         pattern=r"^[0-9a-f]{8,64}$",
-        description="SHA-256 of that file, or its first digits (8 or more); null: whatever the "
-        "file holds when the workflow is launched",
     )
 
 

@@ -6,7 +6,7 @@ itself. The same questions are asked of a config (before any job) and of a node 
 
 from typing import Any
 
-from tessera.config.published import model_config
+from tessera.config.published import imported_sizes
 from tessera.config.results import Probe, Sampling
 from tessera.config.schema import Config
 from tessera.config.tokenizers import (
@@ -60,7 +60,7 @@ def resolution(config: Config, autoencoder: str) -> int | None:
     """Side of the images of an autoencoder, pixels; None where its folder does not tell."""
     variant = config.autoencoders[autoencoder]
     if isinstance(variant, PublishedAutoencoder):
-        return model_config(variant.path).get("resolution")
+        return imported_sizes(variant.path).get("resolution")
     return variant.model.resolution
 
 
@@ -68,7 +68,7 @@ def depth(config: Config, encoder: str) -> int | None:
     """Blocks of an encoder; None where that is not known before it is loaded."""
     variant = config.encoders[encoder]
     if isinstance(variant, PublishedEncoder):
-        return model_config(variant.path).get("depth")
+        return imported_sizes(variant.path).get("depth")
     return variant.model.depth if isinstance(variant, TrainedEncoder) else None
 
 

@@ -46,17 +46,29 @@ def read_record(folder: str, section: str) -> dict[str, Any]:
     return dict(record)
 
 
-def file_digest(path: str) -> str:
-    """The SHA-256 of a file of weights; read once, as long as the file stays as it is.
+def sha256_of(path: str, wanted: str | None) -> str:
+    """The SHA-256 of a file that somebody else made, such as weights.
+
+    Read once, as long as the file stays as it is.
+
+    Args:
+        path: the file.
+        wanted: the digest that it must have, or the first digits of it; None takes any.
 
     Raises:
-        UserError: the file does not exist.
+        UserError: the file does not exist, or has another digest.
     """
     file = Path(path)
     if not file.is_file():
-        raise UserError(f"the weights {path} do not exist: download them, or correct the path")
+        raise UserError(f"the file {path} does not exist: download it, or correct the path")
     state = file.stat()
-    return _digest(path, state.st_size, state.st_mtime_ns)
+    found = _digest(path, state.st_size, state.st_mtime_ns)
+    if wanted is not None and not found.startswith(wanted):
+        raise UserError(
+            f"the file {path} has the SHA-256 {found}, the config says {wanted}: download it "
+            "again, or correct the config"
+        )
+    return found
 
 
 @cache
@@ -65,13 +77,7 @@ def _digest(path: str, size: int, time: int) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def wanted_digest(node: dict[str, Any]) -> str:
-    """The digest that a node's file of weights must have: from the config, or of the launch."""
-    wanted: str = node["settings"]["sha256"] or node["inputs"]["files"]
-    return wanted
-
-
-def model_config(folder: str) -> dict[str, Any]:
+def imported_sizes(folder: str) -> dict[str, Any]:
     """The sizes of the model in a folder; empty where they cannot be read.
 
     For checks before a run. The stage that adopts the folder says what is wrong with it.

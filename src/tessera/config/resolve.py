@@ -13,8 +13,8 @@ from typing import Any
 from tessera.config.base import Published, Variant, references, tracked_fields
 from tessera.config.canonical import canonical_json, sha256_json
 from tessera.config.lock import stage_versions
-from tessera.config.published import contents, file_digest
-from tessera.config.results import InceptionExtractor
+from tessera.config.published import contents, sha256_of
+from tessera.config.results import Evaluation, InceptionExtractor
 from tessera.config.schema import STAGE_OF, Config, stage_of
 from tessera.config.sources import source_state
 from tessera.config.tokenizers import TimmEncoder
@@ -66,9 +66,9 @@ def _state_of_files(section: str, variant: Variant) -> str | None:
     if isinstance(variant, Published):
         return contents(variant.path, section)
     if isinstance(variant, TimmEncoder | InceptionExtractor):
-        if variant.weights is None or variant.sha256 is not None:
-            return None
-        return file_digest(variant.weights)
+        return variant.weights and sha256_of(variant.weights, variant.sha256)
+    if isinstance(variant, Evaluation):
+        return variant.statistics and sha256_of(variant.statistics, variant.statistics_sha256)
     return source_state(variant)
 
 

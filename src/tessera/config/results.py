@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from tessera.config.base import Name, Reference, Settings, Variant, file_digest, untracked
+from tessera.config.base import Name, Reference, Settings, Variant, digest_field, untracked
 from tessera.config.data import Split
 
 
@@ -65,7 +65,7 @@ class InceptionExtractor(Variant):
     weights: str = untracked(
         ..., "path of torch-fidelity's Inception weights; the digest tells which they are"
     )
-    sha256: str | None = file_digest()
+    sha256: str | None = digest_field()
 
 
 Extractor = Annotated[ClassifierExtractor | InceptionExtractor, Field(discriminator="kind")]
@@ -89,9 +89,7 @@ class Evaluation(Variant):
         "instead of `views`: an .npz file with the mean `mu` and the covariance `sigma` of "
         "Inception's features, as ADM publishes them; the digest tells which they are",
     )
-    statistics_sha256: str | None = Field(
-        None, pattern=r"^[0-9a-f]{64}$", description="digest of that file; needed with it"
-    )
+    statistics_sha256: str | None = digest_field()
     metrics: tuple[Metric, ...] = Field(
         ("fid", "is", "kid", "prc"),
         min_length=1,
@@ -116,9 +114,9 @@ class Evaluation(Variant):
             raise ValueError(
                 "name one reference: either views (images) or statistics (a file of them)"
             )
-        if (self.statistics is None) != (self.statistics_sha256 is None):
-            raise ValueError("statistics and statistics_sha256 belong together: set both")
         if self.statistics is None:
+            if self.statistics_sha256 is not None:
+                raise ValueError("statistics_sha256 is the digest of a file: give statistics too")
             return self
         if "split" in self.model_fields_set:
             raise ValueError("split belongs to views, statistics have none: remove it")

@@ -5,6 +5,7 @@ Nothing is read: names, sizes and times of change are enough to see that a file 
 
 import hashlib
 import os
+from collections.abc import Iterator
 from functools import cache
 from glob import glob
 from pathlib import Path
@@ -15,6 +16,10 @@ from tessera.errors import UserError
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm"})
 """Endings of image files, in small letters."""
+
+
+SPLIT_FOLDERS = ("train", "validation", "val")
+"""Folders of splits, where a folder of images has them."""
 
 
 def source_state(settings: Any) -> str | None:
@@ -46,8 +51,8 @@ def fingerprint(path: str, watch: Watch) -> str:
 
     Args:
         path: the source folder.
-        watch: "files" looks at each file, "folders" at each folder (a file added, removed or
-            renamed), which for ImageNet is a thousand looks instead of a million.
+        watch: "files" looks at each file, "folders" at the folder of each class (a file added,
+            removed or renamed), which for ImageNet is a thousand looks instead of a million.
 
     Raises:
         UserError: the folder does not exist, or was looked into and holds no image.
@@ -60,12 +65,14 @@ def fingerprint(path: str, watch: Watch) -> str:
         return ""
     digest = hashlib.sha256()
     images = False
-    # Links are followed: classes are often links into a larger data set.
-    for folder, _, files in sorted(os.walk(path, followlinks=True)):
+    splits = [f"{path}/{name}" for name in SPLIT_FOLDERS if os.path.isdir(f"{path}/{name}")]
+    read = splits if f"{path}/train" in splits else [path]  # what lies beside them is not read
+    for folder, files in (found for split in read for found in _folders(split, watch)):
         images = images or any(os.path.splitext(name)[1].lower() in SUFFIXES for name in files)
         relative = os.path.relpath(folder, path)
         if watch == "folders":
-            entries = [(folder, relative)]
+            # The folder of all classes changes its time for anything that is put beside them.
+            entries = [] if folder in read else [(folder, relative)]
         else:
             below = "" if relative == "." else f"{relative}/"
             entries = [(f"{folder}/{name}", f"{below}{name}") for name in sorted(files)]
@@ -82,6 +89,26 @@ def fingerprint(path: str, watch: Watch) -> str:
             "`path` of this data set in the config"
         )
     return digest.hexdigest()[:20]
+
+
+def _folders(root: str, watch: Watch) -> Iterator[tuple[str, list[str]]]:
+    """The folders at and below `root` that are looked at, in order, with their files.
+
+    For "folders" these are the classes alone, and only the first of them is looked into: the names
+    of a million files would take seconds to list, in every process that reads the config.
+    """
+    if watch == "files":
+        # Links are followed: classes are often links into a larger data set.
+        yield from ((folder, files) for folder, _, files in sorted(os.walk(root, followlinks=True)))
+        return
+    with os.scandir(root) as entries:
+        classes = sorted(entry.path for entry in entries if entry.is_dir())
+    yield root, []
+    looked = False
+    for folder in classes:
+        files = [] if looked else [f for _, _, fs in os.walk(folder, followlinks=True) for f in fs]
+        looked = looked or any(os.path.splitext(f)[1].lower() in SUFFIXES for f in files)
+        yield folder, files
 
 
 @cache

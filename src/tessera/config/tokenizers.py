@@ -11,7 +11,7 @@ from tessera.config.base import (
     Settings,
     Variant,
     default_kind,
-    file_digest,
+    digest_field,
     require_one_tokenizer,
     untracked,
 )
@@ -49,7 +49,7 @@ class TimmEncoder(Variant):
         "path of the weights (.safetensors, .pth); the digest tells which they are. null: timm "
         "fetches them from the hub by the model's name",
     )
-    sha256: str | None = file_digest()
+    sha256: str | None = digest_field()
     position_resampling: PositionResampling = Field(
         "dinov2",
         description="how positions are resized to other grids: as DINOv2's own code does it (and "

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from tessera.data.pixels import MAX_FILE_BYTES, decode, png_bytes, resize_shorter
+from tessera.data.pixels import FORMATS, MAX_FILE_BYTES, decode, png_bytes, resize_shorter
 from tessera.data.sources import Item
 from tessera.errors import UserError
 from tessera.io.files import sha256_file, whole_file
@@ -118,7 +118,8 @@ def _stored(item: Item, shorter_side: int | None) -> tuple[bytes, str]:
     image = decode(data)
     if shorter_side is not None and min(image.size) != shorter_side:
         return png_bytes(resize_shorter(image, shorter_side)), "png"
-    return data, (Image.open(io.BytesIO(data)).format or "png").lower().replace("jpeg", "jpg")
+    kind = Image.open(io.BytesIO(data), formats=FORMATS).format or "png"
+    return data, kind.lower().replace("jpeg", "jpg")
 
 
 def _write_shard(path: Path, entries: Iterable[tuple[Item, bytes, str]], first: int) -> int:

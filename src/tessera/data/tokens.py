@@ -22,7 +22,8 @@ class TokenSet:
     """The tokens of one split by one tokenizer.
 
     Attributes:
-        codes: int32 [N, views, L], in the order of the images' numbers.
+        codes: [N, views, L] in the order of the images' numbers; int16, or int32 for a vocabulary
+            beyond it.
         labels: int64 [N], classes.
         numbers: int64 [N], the images' places in the split.
         vocabulary: number of different codes, K.
@@ -75,7 +76,7 @@ def load_tokens(parts: Sequence[Path]) -> TokenSet:
             f"{vocabulary}: delete them and run again"
         )
     return TokenSet(
-        torch.from_numpy(codes.astype(np.int32)),
+        torch.from_numpy(codes.astype(np.int16 if vocabulary <= 2**15 else np.int32)),
         torch.from_numpy(labels.astype(np.int64)),
         torch.from_numpy(numbers[order]),
         vocabulary,

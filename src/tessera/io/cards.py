@@ -6,8 +6,9 @@ to the images.
 
 import platform
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,19 @@ from tessera.config.canonical import sha256_json
 from tessera.errors import UserError
 from tessera.io.files import read_json, sha256_file, write_json
 
-PACKAGES = ("tessera", "torch", "numpy", "zarr", "faiss-cpu", "timm", "torch-fidelity", "snakemake")
+PACKAGES = (
+    "tessera",
+    "torch",
+    "numpy",
+    "zarr",
+    "pyarrow",
+    "faiss-cpu",
+    "faiss-gpu-cu12",
+    "timm",
+    "torch-fidelity",
+    "snakemake",
+)
+"""What a card tells the versions of, as far as it is installed."""
 
 
 def write_card(
@@ -56,7 +69,7 @@ def write_card(
         | {
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
             "python": platform.python_version(),
-            "packages": {package: _version(package) for package in PACKAGES},
+            "packages": _versions(PACKAGES),
         },
     }
     write_json(path, card)
@@ -95,8 +108,10 @@ def read_card(path: Path | str, stage: str | None = None) -> dict[str, Any]:
     return card
 
 
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except ModuleNotFoundError:
-        return ""
+def _versions(packages: Sequence[str]) -> dict[str, str]:
+    """The versions of those packages that are installed."""
+    found = {}
+    for package in packages:
+        with suppress(PackageNotFoundError):
+            found[package] = version(package)
+    return found

@@ -50,12 +50,6 @@ def write_adm(
                 np.lib.format.write_array(stream, labels.astype(np.int64), allow_pickle=False)
 
 
-def read_adm(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
-    """Reads a sample set: images uint8 [N, H, W, 3], labels int64 [N] or None."""
-    with np.load(path, allow_pickle=False) as archive:
-        return archive["arr_0"], archive.get("arr_1")
-
-
 def adm_shape(path: Path) -> tuple[int, int, int, int]:
     """The shape (N, H, W, 3) of a sample set, without reading its images.
 

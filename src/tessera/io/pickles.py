@@ -165,17 +165,43 @@ STAND_INS: dict[str, Any] = {
 
 
 def plain(value: Any) -> Any:
-    """The value with numpy arrays in the place of the stand-ins, in dicts, lists and tuples."""
+    """The value with numpy arrays in the place of the stand-ins, in dicts, lists and tuples.
+
+    Each object is looked at once, however often it is referred to, and stays one object.
+
+    Raises:
+        pickle.UnpicklingError: an array that holds no plain numbers, or a tuple that holds itself.
+    """
+    return _plain(value, {})
+
+
+_OPEN = object()
+
+
+def _plain(value: Any, done: dict[int, tuple[Any, Any]]) -> Any:
+    """`plain` of a part; `done` has the objects seen by their ids, and what they became."""
+    if not isinstance(value, (Array, dict)) and type(value) not in (list, tuple):
+        return value
+    if id(value) in done:
+        made = done[id(value)][1]
+        if made is _OPEN:
+            raise pickle.UnpicklingError("a tuple that holds itself")
+        return made
+    # Dicts and lists keep their identity, so one that holds itself may be met again before its
+    # end; a tuple is made anew. `done` holds the object too, or its id might be given away.
+    made = _OPEN if type(value) is tuple else value
+    done[id(value)] = (value, made)
     if isinstance(value, Array):
-        return value.numpy()
-    if isinstance(value, dict):
+        made = value.numpy()
+    elif isinstance(value, dict):
         for key in value:
-            value[key] = plain(value[key])
+            value[key] = _plain(value[key], done)
     elif type(value) is list:
-        value[:] = map(plain, value)
-    elif type(value) is tuple:
-        return tuple(map(plain, value))
-    return value
+        value[:] = [_plain(entry, done) for entry in value]
+    else:
+        made = tuple(_plain(entry, done) for entry in value)
+    done[id(value)] = (value, made)
+    return made
 
 
 def stand_ins(names: set[str]) -> tuple[list[StandIn], list[str]]:

@@ -6,7 +6,6 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import safetensors.torch
 import torch
 from torch import Tensor
@@ -113,58 +112,20 @@ def refusal(path: Path, names: list[str]) -> UserError:
     )
 
 
-def read_state(path: Path | str, key: str | None = None, prefix: str = "") -> dict[str, Tensor]:
-    """Reads a state dict from a .safetensors file or a file of torch.save.
-
-    Args:
-        path: the file, read by `read_checkpoint`.
-        key: the entry that holds the state dict, if the file holds more (`teacher`, `state_dict`).
-        prefix: only names that begin with it are kept, and it is cut off (`backbone.`).
+def read_state(path: Path | str) -> dict[str, Tensor]:
+    """The tensors at the top level of a .safetensors file or a file of torch.save, by their names.
 
     Raises:
-        UserError: the file is absent, unreadable, refused, or holds no such entry.
+        UserError: the file is absent, unreadable, refused, or holds no such tensor.
     """
-    state: Any = read_checkpoint(path)
-    if key is not None:
-        if not isinstance(state.get(key), dict):
-            choices = [name for name, value in state.items() if isinstance(value, dict)]
-            raise UserError(
-                f"the weights {path} hold no entry {key!r}: choose one of "
-                f"{sorted(map(str, choices))[:8]}, or none if the names below it are tensors"
-            )
-        state = state[key]
-    chosen = {
-        str(name).removeprefix(prefix): value
-        for name, value in state.items()
-        if str(name).startswith(prefix) and isinstance(value, Tensor)
-    }
-    if not chosen:
+    found = read_checkpoint(path)
+    state = {str(name): value for name, value in found.items() if isinstance(value, Tensor)}
+    if not state:
         raise UserError(
-            f"the weights {path} hold no tensor whose name begins with {prefix!r}: "
-            f"the names are like {sorted(map(str, state))[:3]}"
+            f"the weights {path} hold no tensors but {sorted(map(str, found))[:8]}: give a file "
+            "of the network's weights alone"
         )
-    return chosen
-
-
-def read_array(path: Path | str) -> np.ndarray:
-    """Reads one array of numbers from a .npy file; pickled objects are refused, not loaded.
-
-    Raises:
-        UserError: absent, broken, or not of numbers.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise UserError(f"the array {path} does not exist: download it there or mend the path")
-    try:
-        found = np.load(path, allow_pickle=False)
-    except Exception as error:  # numpy raises many types for a broken file
-        raise UserError(
-            f"the array {path} cannot be read ({one_line(error)}): the file is broken or holds "
-            "Python objects, which are never loaded; give a .npy file of numbers"
-        ) from error
-    if not isinstance(found, np.ndarray) or found.dtype.kind not in "biuf":
-        raise UserError(f"the array {path} does not hold plain numbers: give a .npy file of them")
-    return found
+    return state
 
 
 def one_line(error: BaseException) -> str:

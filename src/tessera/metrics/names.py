@@ -21,9 +21,18 @@ _OTHER_NAMES = {
     "recall": "Recall",
 }
 
-
 OVER_STATISTICS = "FID (ADM statistics)"
 """The distance to published statistics, which are of other images, prepared in another way."""
+
+
+SHORT = {
+    "frechet_distance": "fid",
+    "classifier_score": "is",
+    "kernel_distance": "kid",
+    "precision": "precision",
+    "recall": "recall",
+}
+"""Keys that `compare_features` returns → keys of the cards, whatever the extractor."""
 
 
 def metric_names(extractor: str, statistics: bool = False) -> dict[str, str]:
@@ -42,6 +51,11 @@ def metric_names(extractor: str, statistics: bool = False) -> dict[str, str]:
         over = {"frechet_distance": OVER_STATISTICS} if statistics else {}
         return _INCEPTION_NAMES | over
     return {key: f"{name} ({extractor})" for key, name in _OTHER_NAMES.items()}
+
+
+def short_names(extractor: str, statistics: bool = False) -> dict[str, str]:
+    """`metric_names` under the keys of the cards."""
+    return {SHORT[key]: name for key, name in metric_names(extractor, statistics).items()}
 
 
 def reconstruction_name(extractor: str) -> str:

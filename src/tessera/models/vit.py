@@ -44,6 +44,13 @@ def resample_positions(
     if grid == side:
         return table
     prefix = table.shape[1] - side[0] * side[1]
+    if table.requires_grad and torch.is_grad_enabled():
+        # On CUDA torch knows no deterministic gradient of the bicubic one. It is linear: what it
+        # makes of the unit vectors is the matrix of it.
+        units = torch.eye(table.shape[1] - prefix, device=table.device)[None]
+        weights = resample_positions(units, side, grid, method)[0]  # (h*w, rows*columns)
+        resized = (weights @ table[0, prefix:].float()).to(table.dtype)[None]
+        return torch.cat([table[:, :prefix], resized], dim=1)
     patches = table[:, prefix:].transpose(1, 2).unflatten(2, side).float()  # (1, D, rows, columns)
     if method == "dinov2":
         scale = tuple(

@@ -3,6 +3,7 @@
 import psutil
 
 from tessera.errors import UserError
+from tessera.quantize.cgroups import free_in_groups
 
 PLACES_BYTES = 48
 """A point's indices: its place, its row and faiss's assignment, distance and norm."""
@@ -44,6 +45,8 @@ def kmeans_memory(points: int, width: int, clusters: int, gpu: bool) -> tuple[in
 def require_memory(points: int, width: int, clusters: int, gpu: bool) -> None:
     """Refuses a K-Means for which there is not enough memory now.
 
+    On the host that is the least of what the machine has free and what the job may still take.
+
     Args:
         points: points, N.
         width: channels, d.
@@ -55,11 +58,11 @@ def require_memory(points: int, width: int, clusters: int, gpu: bool) -> None:
     """
     host, device = kmeans_memory(points, width, clusters, gpu)
     what = f"K-Means of {points} points of {width} channels into {clusters} clusters"
-    free = psutil.virtual_memory().available
+    free = min(float(psutil.virtual_memory().available), free_in_groups())
     if host > free:
         raise UserError(
             f"{what} takes {host / 1e9:.2f} GB of memory and {free / 1e9:.2f} GB are free: lower "
-            "`points` of the features, or run it where there is more"
+            "`points` of the features, or run it where there is more or the job is given more"
         )
     if gpu:
         free = _free_on_gpus()

@@ -9,21 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from tessera.config.canonical import canonical_json
+from tessera.metrics.names import INCEPTION, SHORT, short_names
 from tessera.report.collection import Card, Collection, Node, seeds
 from tessera.report.table import Column, Table, fixed, shown
-
-PLAIN = {
-    "fid": "FD",
-    "is": "classifier score",
-    "kid": "KD",
-    "precision": "Precision",
-    "recall": "Recall",
-}
-"""Metric → its name over an extractor that is not Inception."""
-
-INCEPTION = {"fid": "FID", "is": "IS", "kid": "KID"}
-OVER_STATISTICS = "FID (ADM statistics)"
-"""The distance to published statistics, which are of other images, prepared in another way."""
 
 LOWER_IS_BETTER = ("fid", "kid")
 _INCEPTION_ONLY = re.compile(r"(FID|IS|KID)\b")
@@ -82,14 +70,12 @@ def metric_name(card: Card, metric: str) -> str:
     to published statistics says so.
     """
     extractor = card.results["extractor"]
-    name: str | None = card.results.get("names", {}).get(metric)
-    if extractor["kind"] == "inception":
-        if metric == "fid":  # whatever the card says: the two are never mixed up
-            return OVER_STATISTICS if over_statistics(card) else INCEPTION[metric]
-        return name or INCEPTION.get(metric, PLAIN[metric])
-    if name is None or _INCEPTION_ONLY.match(name):
-        return f"{PLAIN[metric]} ({extractor['name']})"
-    return name
+    inception = extractor["kind"] == "inception"
+    own = short_names(INCEPTION if inception else extractor["name"], over_statistics(card))[metric]
+    said: str | None = card.results.get("names", {}).get(metric)
+    if said is None or (inception and metric == "fid"):
+        return own  # images and statistics are never mixed up, whatever the card says
+    return own if not inception and _INCEPTION_ONLY.match(said) else said
 
 
 def scores(cards: Collection) -> list[Score]:
@@ -213,7 +199,7 @@ def _filter(settings: dict[str, Any]) -> str:
 def _metrics(card: Card) -> dict[str, float]:
     return {
         metric: card.results["metrics"][metric]
-        for metric in PLAIN
+        for metric in SHORT.values()
         if metric in card.results["metrics"]
     }
 

@@ -15,22 +15,14 @@ from tessera.config.results import Evaluation
 from tessera.errors import UserError
 from tessera.io.images import adm_shape, iterate_adm
 from tessera.metrics.extractors import Features, extract
-from tessera.metrics.fidelity import check_request, compare_features
-from tessera.metrics.names import metric_names
+from tessera.metrics.fidelity import check_request, compare_features, torch_fidelity_words
+from tessera.metrics.names import SHORT, metric_names
 from tessera.metrics.statistics import Statistics, read_statistics
 from tessera.stages.extracting import CentreCrops, Progress, open_extractor
 from tessera.stages.job import Job, log, parser, run
 
 STAGE = "evaluation"
-KEYS = {
-    "frechet_distance": "fid",
-    "classifier_score": "is",
-    "classifier_score_std": "is_std",
-    "kernel_distance": "kid",
-    "kernel_distance_std": "kid_std",
-    "precision": "precision",
-    "recall": "recall",
-}
+KEYS = SHORT | {"classifier_score_std": "is_std", "kernel_distance_std": "kid_std"}
 """Names of the computed values → short keys of the card, whatever the extractor."""
 
 REFERENCES = {"shards": "images", "statistics": "published statistics"}
@@ -45,7 +37,7 @@ def work(job: Job) -> None:
     file = arguments.samples.parent / "samples.npz"
     count, *size, _ = adm_shape(file)
     reference = open_reference(job, settings)
-    metrics = ["isc" if metric == "is" else metric for metric in settings.metrics]
+    metrics = torch_fidelity_words(settings.metrics)
     crops = None if isinstance(reference, Statistics) else reference
     check_request(metrics, count, crops.count if crops else None)
     if crops and size != [crops.side, crops.side]:
@@ -105,7 +97,7 @@ def open_reference(job: Job, settings: Evaluation) -> CentreCrops | Statistics:
         )
     if wanted == "shards":
         return CentreCrops(job, arguments.shards, settings.split)
-    read = read_statistics(arguments.statistics, settings.statistics_sha256)
+    read = read_statistics(arguments.statistics, job.node["inputs"]["files"])
     job.record({"statistics": read.digest})
     return read
 

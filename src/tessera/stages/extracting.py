@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from tessera.config.data import Views
-from tessera.config.published import wanted_digest
 from tessera.data.images import ShardIndex
 from tessera.data.views import as_reference
 from tessera.errors import UserError
@@ -31,7 +30,7 @@ def open_extractor(job: Job, file: Path) -> tuple[Extractor, str]:
         job.input("extractor", file, "extractor")
         classifier = load_classifier(file.parent, job.arguments.device)
         return classifier_extractor(classifier, file.parent.name), "classifier"
-    return inception_extractor(file, wanted_digest(node)), "inception"
+    return inception_extractor(file, node["inputs"]["files"]), "inception"
 
 
 class CentreCrops:

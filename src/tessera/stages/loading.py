@@ -94,9 +94,6 @@ def load_timm(
     name: str,
     weights_path: Path | str | None = None,
     position_resampling: PositionResampling = "dinov2",
-    *,
-    key: str | None = None,
-    prefix: str = "",
     **options: Any,
 ) -> TimmEncoder:
     """A timm encoder with weights from a local file or from the hub, in evaluation mode.
@@ -110,8 +107,6 @@ def load_timm(
         weights_path: .safetensors, or a file of torch.save that holds tensors only; None lets
             timm fetch the weights from the hub by the name.
         position_resampling: how positions are made for other inputs, see `TimmEncoder`.
-        key: see `read_state`.
-        prefix: see `read_state`.
         options: passed on to `timm.create_model`.
 
     Raises:
@@ -120,7 +115,7 @@ def load_timm(
     if weights_path is None:
         encoder = TimmEncoder(name, position_resampling, pretrained=True, **options)
         return encoder.eval().requires_grad_(False)
-    state = read_state(weights_path, key, prefix)
+    state = read_state(weights_path)
     size = input_size_of(state)
     if size is not None:
         options = {"img_size": size} | options
@@ -129,17 +124,4 @@ def load_timm(
     heads = (heads,) if isinstance(heads, str) else tuple(heads)
     state = {k: v for k, v in state.items() if not k.startswith(tuple(f"{h}." for h in heads))}
     load_strictly(encoder.model, in_timm_layout(state, encoder.model), weights_path)
-    return encoder.eval().requires_grad_(False)
-
-
-def load_vit(
-    config: ViTConfig,
-    weights_path: Path | str,
-    *,
-    key: str | None = None,
-    prefix: str = "",
-) -> VisionTransformer:
-    """The own ViT with weights from a local file, in evaluation mode; see `load_timm`."""
-    encoder = VisionTransformer(config)
-    load_strictly(encoder, read_state(weights_path, key, prefix), weights_path)
     return encoder.eval().requires_grad_(False)

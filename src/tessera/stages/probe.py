@@ -55,7 +55,7 @@ def work(job: Job) -> None:
         check_labels(found.labels, len(found.classes), name)
         sets.append(found)
     train, validation = sets
-    if train.vocabulary > model.config.vocabulary:
+    if train.vocabulary != model.config.vocabulary:
         raise UserError(
             f"the tokens have {train.vocabulary} values and the model {card.parent.name} reads "
             f"{model.config.vocabulary}: give tokens of the tokenizer that it draws"

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tessera.config.canonical import sha256_json
-from tessera.config.published import RECORD, wanted_digest
+from tessera.config.published import RECORD
 from tessera.config.tokenizers import TimmEncoder
 from tessera.errors import UserError
 from tessera.io.files import read_json, sha256_file, whole_file
@@ -84,7 +84,7 @@ def _from_timm(job: Job, files: list[Path]) -> tuple[list[Path], dict[str, Any]]
     settings = job.settings(TimmEncoder)
     file = files[0] if files else None
     if file is not None:
-        require_digest(file, wanted_digest(job.node))
+        require_digest(file, job.node["inputs"]["files"])
     encoder = load_timm(settings.model, file, settings.position_resampling)
     outputs = save_model(job.arguments.card.parent, encoder, encoder.config)
     # Under the name by which it is loaded again.

@@ -11,7 +11,7 @@ from tessera.config.training import TrainedStage1
 from tessera.data.tokens import TokenSet, draw_batch, load_tokens
 from tessera.models.gpt import GPT, GPTConfig
 from tessera.stages.job import Job, add_training, log, parser, part_file, run
-from tessera.stages.training import decoder_sizes, gradient_task, train
+from tessera.stages.training import GLANCE, decoder_sizes, gradient_task, train, validation_loss
 
 STAGE = "stage1"
 
@@ -69,17 +69,18 @@ def work(job: Job) -> None:
         codes = tokens.codes[images, views].long()
         return {"loss": network(codes, labels_of(images, tokens), None, settings.label_smoothing)}
 
-    def validate(network: nn.Module) -> dict[str, float]:
-        total = 0.0
-        for chosen in torch.arange(len(validation)).split(512):
-            codes = validation.codes[chosen, 0].long()
-            value = network(codes, labels_of(chosen, validation), None, 0.0)
-            total += float(value) * len(chosen)
-        return {"loss": total / len(validation)}
+    def held_out(network: nn.Module, chosen: Tensor) -> Tensor:
+        codes = validation.codes[chosen, 0].long()
+        value: Tensor = network(codes, labels_of(chosen, validation), None, 0.0)
+        return value
 
+    validate = validation_loss(
+        len(validation), arguments.micro_batch or 512, training, device, held_out
+    )
     task = gradient_task(model, loss, training, arguments.micro_batch)
     train(
         job, task, training.steps, training.batch, training.seed, task.trained, config, validate,
+        lambda network: validate(network, GLANCE),
         vocabulary=tokens.vocabulary, classes=tokens.classes if settings.class_conditional else [],
     )  # fmt: skip
 

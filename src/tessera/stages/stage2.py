@@ -13,7 +13,7 @@ from tessera.errors import UserError
 from tessera.models.gpt import GPT, GPTConfig
 from tessera.models.maskgit import MaskGIT, MaskGITConfig
 from tessera.stages.job import Job, add_training, log, parser, part_file, run
-from tessera.stages.training import decoder_sizes, gradient_task, train
+from tessera.stages.training import GLANCE, decoder_sizes, gradient_task, train, validation_loss
 
 STAGE = "stage2"
 
@@ -74,19 +74,23 @@ def work(job: Job) -> None:
         prefix = semantic.codes[images, views].long()
         return {"loss": network(target, None, prefix, settings.label_smoothing)}
 
-    def validate(network: nn.Module) -> dict[str, float]:
-        torch.manual_seed(training.seed)  # a masked decoder's loss draws what it hides
-        target, prefix = sets["validation_codes"], sets["validation_semantic"]
-        total = 0.0
-        for chosen in torch.arange(len(target)).split(512):
-            value = network(target.codes[chosen, 0].long(), None, prefix.codes[chosen, 0].long())
-            total += float(value) * len(chosen)
-        return {"loss": total / len(target)}
+    target, prefix = sets["validation_codes"], sets["validation_semantic"]
+
+    def held_out(network: nn.Module, chosen: Tensor) -> Tensor:
+        # A masked decoder's loss draws what it hides: the same for the same images.
+        torch.manual_seed(training.seed + int(chosen[0]))
+        hidden, given = target.codes[chosen, 0].long(), prefix.codes[chosen, 0].long()
+        value: Tensor = network(hidden, None, given)
+        return value
+
+    validate = validation_loss(
+        len(target), arguments.micro_batch or 512, training, arguments.device, held_out
+    )
 
     task = gradient_task(model, loss, training, arguments.micro_batch)
     train(
         job, task, training.steps, training.batch, training.seed, task.trained, model.config,
-        validate,
+        validate, lambda network: validate(network, GLANCE),
     )  # fmt: skip
 
 

@@ -35,8 +35,13 @@ def work(job: Job) -> None:
         split, views, arguments.batch, arguments.part, arguments.parts, arguments.threads
     ):
         pixels = torch.from_numpy(batch.pixels)  # [B, views, 3, H, W]
-        tokens, _ = tokenize(pixels.flatten(0, 1).float() / 255)
-        codes.append(tokens.cpu().numpy().astype(np.uint16).reshape(*pixels.shape[:2], length))
+        # Views are images too: ten crops of each would need ten times the memory at once.
+        tokens = [
+            tokenize(some.to(arguments.device).float() / 255)[0].cpu()
+            for some in pixels.flatten(0, 1).split(arguments.batch)
+        ]
+        found = torch.cat(tokens).numpy().astype(np.uint16)
+        codes.append(found.reshape(*pixels.shape[:2], length))
         labels.append(batch.labels)
         numbers.append(batch.numbers)
         log.info("%d images", sum(map(len, numbers)))

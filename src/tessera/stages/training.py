@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from tessera.config.training import Training, TransformerShape
+from tessera.data.images import spread
 from tessera.errors import UserError
 from tessera.io.files import whole_file
 from tessera.io.weights import save_model
@@ -20,6 +21,9 @@ from tessera.train.loop import Task, fit
 from tessera.train.optimizers import adamw
 from tessera.train.schedules import cosine, inverse_sqrt
 from tessera.train.task import GradientTask
+
+GLANCE = 2048
+"""Validation images whose loss is logged on the way; all of them are at the end."""
 
 
 def decoder_sizes(shape: TransformerShape, positions: int) -> dict[str, Any]:
@@ -64,6 +68,38 @@ def schedule(training: Training) -> Callable[[int], float]:
     return rate
 
 
+def validation_loss(
+    images: int,
+    batch: int,
+    training: Training,
+    device: str,
+    loss: Callable[[nn.Module, Tensor], Tensor],
+) -> Callable[..., dict[str, float]]:
+    """Makes the function that gives a mean loss over validation images.
+
+    Args:
+        images: images of the split.
+        batch: images at once.
+        training: its precision is that of the forward passes.
+        device: where they run.
+        loss: mean loss of a network over images, given by their places.
+
+    Returns:
+        A function of the network and, optionally, of how many images, evenly spread, are enough.
+    """
+    bfloat16 = training.precision == "bfloat16"
+
+    def validate(network: nn.Module, enough: int = images) -> dict[str, float]:
+        chosen, total = torch.from_numpy(spread(images, enough)), 0.0
+        for some in chosen.split(batch):
+            with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=bfloat16):
+                value = loss(network, some)
+            total += float(value) * len(some)
+        return {"loss": total / len(chosen)}
+
+    return validate
+
+
 def gradient_task(
     model: nn.Module, loss: Callable[..., Any], training: Training, micro_batch: int
 ) -> GradientTask:
@@ -89,6 +125,7 @@ def train(
     trained: Callable[[], nn.Module],
     config: Any,
     validate: Callable[[nn.Module], dict[str, float]],
+    glance: Callable[[nn.Module], dict[str, float]] | None = None,
     **facts: Any,
 ) -> None:
     """Runs a training to its end and writes model, metrics and card.
@@ -101,7 +138,9 @@ def train(
         seed: seed of the updates.
         trained: gives the model to save.
         config: the dataclass that builds that model.
-        validate: the saved model's metrics on the validation split; also logged on the way.
+        validate: the saved model's metrics on the validation split.
+        glance: metrics that are logged on the way; None logs those of `validate`, which for a
+            large split would cost more than the training.
         facts: further JSON values beside the model's config.
     """
     arguments = job.arguments
@@ -113,7 +152,7 @@ def train(
         model = trained()
         was_training = model.training
         with torch.inference_mode():
-            values = validate(model.eval())
+            values = (glance or validate)(model.eval())
         model.train(was_training)
         return {f"validation_{key}": value for key, value in values.items()}
 

@@ -20,7 +20,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tessera.data.batches import batch_indices
 from tessera.errors import UserError
 from tessera.train.schedules import cosine
 
@@ -156,59 +155,6 @@ class ProbeTask:
         return (x_LBD if self.norm is None else self.norm(x_LBD, training)), target_B
 
 
-def fit_probes(
-    features_train: Tensor,
-    labels_train: Tensor,
-    features_val: Tensor,
-    labels_val: Tensor,
-    classes: int,
-    steps: int,
-    batch: int = 1024,
-    learning_rate: float = 0.4,
-    seed: int = 0,
-    batch_norm: bool = False,
-    device: torch.device | str | None = None,
-) -> ProbeResult:
-    """Trains a linear classifier on each layer of features in memory and validates it.
-
-    Args:
-        features_train: floats [L, N, D], on any device.
-        labels_train: int64 [N], 0 <= label < K.
-        features_val: floats [L, M, D].
-        labels_val: int64 [M].
-        classes: number of classes K.
-        steps: updates.
-        batch: images an update (the whole set if it is smaller).
-        learning_rate: start of the cosine.
-        seed: seed of initial weights and data order; the global generator is left alone.
-        batch_norm: whether features are batch-normalised first (see above).
-        device: where the probes are trained; that of `features_train` by default.
-
-    Raises:
-        UserError: shapes do not fit, a set is empty, or a probe diverged.
-    """
-    _check(features_train, labels_train, features_val, labels_val, classes)
-    layers, count, width = features_train.shape
-    batch = min(batch, count)
-
-    def draw(step: int) -> Batch:
-        index = batch_indices(count, batch, seed, step)
-        return (
-            features_train[:, index.to(features_train.device)],
-            labels_train[index.to(labels_train.device)],
-        )
-
-    task = ProbeTask(
-        draw, layers, width, classes, steps, learning_rate, seed, batch_norm,
-        features_train.device if device is None else device,
-    )  # fmt: skip
-    for step in range(steps):
-        task.update(step)
-    return task.validate(
-        zip(features_val.split(batch, dim=1), labels_val.split(batch), strict=True)
-    )
-
-
 def check_labels(labels: Tensor, classes: int, name: str) -> None:
     """Refuses labels that are no class.
 
@@ -263,28 +209,3 @@ class _BatchNorm:
         x = x_LBD.transpose(0, 1).reshape(batch, layers * width)
         x = F.batch_norm(x, self.mean, self.variance, training=training, momentum=0.1, eps=NORM_EPS)
         return x.view(batch, layers, width).transpose(0, 1)
-
-
-def _check(
-    features_train: Tensor,
-    labels_train: Tensor,
-    features_val: Tensor,
-    labels_val: Tensor,
-    classes: int,
-) -> None:
-    """Refuses sets that cannot be probed."""
-    for name, features, labels in (
-        ("training", features_train, labels_train),
-        ("validation", features_val, labels_val),
-    ):
-        if features.ndim != 3 or features.shape[1] == 0 or features.shape[1] != len(labels):
-            raise UserError(
-                f"the probe's {name} features have shape {list(features.shape)} for {len(labels)} "
-                "labels: give [layers, images, width] with one label for each image"
-            )
-        check_labels(labels, classes, name)
-    if features_train.shape[::2] != features_val.shape[::2]:
-        raise UserError(
-            f"the probe's training features {list(features_train.shape)} and validation features "
-            f"{list(features_val.shape)} differ in layers or width: take both from one model"
-        )

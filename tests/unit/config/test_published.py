@@ -99,8 +99,8 @@ def test_a_published_stage_must_fit_the_rest(changed):
         changed({"stage1.other": stage1, "samplings.cond_ar.stage1": "other"})
 
 
-def test_an_unpinned_file_of_weights_is_watched(changed, tmp_path):
-    """Without a digest in the config, the digest of the launch stands in the node."""
+def test_a_file_of_weights_is_watched(changed, tmp_path):
+    """The digest of the launch stands in the node; to pin it changes nothing but a wrong file."""
     weights = tmp_path / "inception.pth"
     weights.write_bytes(b"first")
     extractor = {"kind": "inception", "weights": str(weights)}
@@ -109,10 +109,11 @@ def test_an_unpinned_file_of_weights_is_watched(changed, tmp_path):
     weights.write_bytes(b"another")
     again = node(changed({"extractors.inception": extractor}), "extractors", "inception")
     assert again["inputs"]["files"] == hashlib.sha256(b"another").hexdigest()
-    pinned = extractor | {"sha256": "6726825d"}
-    assert (
-        node(changed({"extractors.inception": pinned}), "extractors", "inception")["inputs"] == {}
-    )
+    pinned = extractor | {"sha256": hashlib.sha256(b"another").hexdigest()[:8]}
+    assert node(changed({"extractors.inception": pinned}), "extractors", "inception") == again
+    wrong = changed({"extractors.inception": extractor | {"sha256": "6726825d"}})
+    with pytest.raises(UserError, match=r"has the SHA-256 .* the config says 6726825d"):
+        node(wrong, "extractors", "inception")
 
 
 def test_contents_do_not_depend_on_the_source(tmp_path):

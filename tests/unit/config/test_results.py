@@ -2,6 +2,7 @@
 
 import pytest
 
+from tessera.config.resolve import settings_text
 from tessera.config.results import Evaluation
 from tessera.errors import UserError
 
@@ -39,8 +40,7 @@ def test_statistics_allow_fid_and_is(evaluations):
     [
         (STATISTICS | {"views": "digits"}, "name one reference: either views .* or statistics"),
         ({"extractor": "cnn", "samplings": ["vq"]}, "name one reference"),
-        (without("statistics_sha256"), "statistics and statistics_sha256 belong together"),
-        (without("statistics", views="digits"), "statistics and statistics_sha256 belong together"),
+        (without("statistics", views="digits"), "statistics_sha256 is the digest of a file"),
         (STATISTICS | {"split": "validation"}, "split belongs to views"),
         (STATISTICS | {"metrics": ["fid", "kid"]}, "kid needs the reference images"),
         (STATISTICS | {"statistics_sha256": "abc"}, r"adm\.statistics_sha256"),
@@ -53,16 +53,19 @@ def test_a_reference_that_is_none(evaluations, settings, sentence):
     assert "evaluations.adm" in str(caught.value)
 
 
-def test_the_digest_tells_the_statistics(evaluations):
+def test_the_digest_tells_the_statistics(changed, tmp_path):
     """Where the file lies changes nothing; which one it is does."""
-    from tessera.config.resolve import settings_text
-
-    text = settings_text(evaluations(STATISTICS), "evaluations", "adm", "vq")
-    moved = evaluations(STATISTICS | {"statistics": "elsewhere/adm.npz"})
-    other = evaluations(STATISTICS | {"statistics_sha256": "2" * 64})
-    assert settings_text(moved, "evaluations", "adm", "vq") == text
-    assert settings_text(other, "evaluations", "adm", "vq") != text
-    assert "adm.npz" not in text
+    texts = []
+    for name, content in (("adm.npz", b"one"), ("moved.npz", b"one"), ("other.npz", b"another")):
+        weights, statistics = tmp_path / "inception.pth", tmp_path / name
+        weights.write_bytes(b"weights")
+        statistics.write_bytes(content)
+        adm = {"extractor": "inception", "statistics": str(statistics), "samplings": ["vq"]}
+        inception = {"kind": "inception", "weights": str(weights)}
+        config = changed({"extractors.inception": inception, "evaluations.adm": adm})
+        texts.append(settings_text(config, "evaluations", "adm", "vq"))
+    assert texts[0] == texts[1] != texts[2]
+    assert "adm.npz" not in texts[0]
 
 
 def test_numbers_may_be_given_as_before():

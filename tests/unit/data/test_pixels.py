@@ -1,6 +1,8 @@
 """ImageNet's oddities: files that are not what they seem."""
 
 import io
+import struct
+import warnings
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from tests.unit.data.conftest import encode
 from tessera.config.data import Views
 from tessera.data.pixels import decode
 from tessera.data.views import cut_views
+from tessera.errors import UserError
 
 
 def smooth(width: int = 32, height: int = 24) -> Image.Image:
@@ -102,8 +105,80 @@ def test_a_thin_image_is_enlarged(size):
 
 def test_warnings_of_other_threads_are_left_alone(monkeypatch):
     """Images are decoded in many threads, and filters of warnings are shared by all of them."""
-    import warnings
-
     before = list(warnings.filters)
     decode(encode(smooth()))
     assert warnings.filters == before
+
+
+def test_an_eps_never_starts_ghostscript(monkeypatch):
+    """It is a program; an image folder may hold one that is called .jpg."""
+
+    def ghostscript(*_, **__):
+        raise OSError("Ghostscript was started")
+
+    monkeypatch.setattr("PIL.EpsImagePlugin.Ghostscript", ghostscript)
+    data = encode(smooth(), "EPS")
+    with pytest.raises(OSError, match="Ghostscript was started"):  # as Pillow does by itself
+        Image.open(io.BytesIO(data)).convert("RGB")
+    with pytest.raises(UserError, match=r"it is no readable image \(cannot identify"):
+        decode(data)
+
+
+def test_a_jpeg_of_several_pictures_is_its_first():
+    """Cameras write them; to Pillow they are a format of their own."""
+    buffer = io.BytesIO()
+    smooth().save(buffer, "MPO", save_all=True, append_images=[smooth(8, 8)], quality=95)
+    assert near(decode(buffer.getvalue()), smooth())
+
+
+def tag_of_another_type() -> bytes:
+    """A TIFF whose tag of where the pixels lie says text instead of numbers."""
+    data = bytearray(encode(smooth(), "TIFF"))
+    assert data[:4] == b"II*\0"
+    tags = int.from_bytes(data[4:8], "little") + 2
+    start = next(at for at in range(tags, len(data), 12) if data[at : at + 2] == b"\x11\x01")
+    data[start + 2] = 2  # StripOffsets: of type text
+    return bytes(data)
+
+
+def test_a_damaged_tiff_is_no_readable_image():
+    """Pillow fails with a TypeError."""
+    with pytest.raises(UserError, match=r"it is no readable image \("):
+        decode(tag_of_another_type())
+
+
+@pytest.mark.parametrize("kind", ["TIFF", "GIF"])
+def test_damaged_anywhere_it_is_an_image_or_none(kind):
+    """No damage of a byte makes anything but an image, or the one sentence."""
+    data = encode(smooth().quantize(16), kind)
+    refused = []
+    for place in [*range(120), *range(len(data) - 60, len(data))]:
+        damaged = bytearray(data)
+        damaged[place] ^= 0xFF
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                decode(bytes(damaged))
+            except UserError as error:
+                refused.append(str(error))
+    assert refused
+    assert not any("\n" in sentence for sentence in refused)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [EOFError(), struct.error("4 bytes"), TypeError("no\nnumber"), IndexError(), KeyError("a"),
+     MemoryError(), RecursionError()],
+    ids=lambda error: type(error).__name__,
+)  # fmt: skip
+def test_whatever_a_decoder_raises_is_one_sentence(monkeypatch, error):
+    """With a reason, at least the name of the error."""
+
+    def broken(*_):
+        raise error
+
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", broken)
+    reason = {"TypeError": "no number", "error": "4 bytes", "KeyError": "'a'"}
+    name = type(error).__name__
+    with pytest.raises(UserError, match=rf"^it is no readable image \({reason.get(name, name)}\)$"):
+        decode(encode(smooth()))

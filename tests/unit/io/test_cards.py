@@ -1,6 +1,7 @@
 """Cards: what a job made, checked when it is read."""
 
 import json
+from importlib.metadata import PackageNotFoundError
 
 import pytest
 
@@ -31,6 +32,20 @@ def test_a_card_tells_what_was_made_of_what(tmp_path):
     assert card["results"] == {"loss": 1.0}
     assert card["run"]["seconds"] == 1.5
     assert card["run"]["packages"]["numpy"]
+
+
+def test_versions_of_what_is_installed(tmp_path, monkeypatch):
+    """Either faiss, and what reads parquet; a package that is absent is not named."""
+    installed = {"torch": "2.10", "faiss-gpu-cu12": "1.13", "pyarrow": "18.0", "other": "1.0"}
+
+    def version(package):
+        if package not in installed:
+            raise PackageNotFoundError(package)
+        return installed[package]
+
+    monkeypatch.setattr("tessera.io.cards.version", version)
+    found = read_card(make(tmp_path))["run"]["packages"]
+    assert found == {name: text for name, text in installed.items() if name != "other"}
 
 
 def test_equal_runs_have_equal_digests(tmp_path):

@@ -18,7 +18,8 @@ import torch
 
 from tessera.errors import UserError
 from tessera.io.files import sha256_file
-from tessera.io.published import read_array, read_checkpoint, read_state, require_digest
+from tessera.io.pickles import plain
+from tessera.io.published import read_checkpoint, read_state, require_digest
 
 WEIGHT = torch.arange(6.0).reshape(2, 3)
 
@@ -81,7 +82,7 @@ def test_code_in_a_checkpoint_is_named_and_not_executed(tmp_path, kind, writer):
         "model": {"decoder.weight": WEIGHT},
     }
     WRITERS[writer](checkpoint, path)
-    for read in (read_checkpoint, lambda path: read_state(path, "model")):
+    for read in (read_checkpoint, read_state):
         with pytest.raises(UserError, match=NAMED[kind]) as refused:
             read(path)
         assert "Nothing in the file was executed" in str(refused.value)
@@ -185,18 +186,14 @@ def test_extras_of_published_files_are_harmless(tmp_path, monkeypatch, legacy):
         assert made.dtype == expected.dtype
         np.testing.assert_array_equal(made, expected)
     assert found["numbers"] == [-3, 0.5, True]
-    state = read_state(tmp_path / "c.ckpt", "state_dict")
+    state = found["state_dict"]
     assert torch.equal(state["weight"], WEIGHT)
     assert state["bias"].dtype == torch.float16
     assert set(torch.serialization.get_safe_globals()) == before
 
 
 def test_arrays_of_objects_are_refused(tmp_path):
-    """They are pickles again, inside checkpoints as in .npy files."""
-    objects = np.array([Call(os.system, "true"), None], dtype=object)
-    np.save(tmp_path / "centroids.npy", objects, allow_pickle=True)
-    with pytest.raises(UserError, match=r"centroids\.npy cannot be read .*Python objects"):
-        read_array(tmp_path / "centroids.npy")
+    """They are pickles again."""
     torch.save({"a": np.array([[1], None], dtype=object)}, tmp_path / "a.pt")
     with pytest.raises(UserError, match=r"a\.pt cannot be read .*more than numbers"):
         read_checkpoint(tmp_path / "a.pt")
@@ -205,18 +202,36 @@ def test_arrays_of_objects_are_refused(tmp_path):
         read_checkpoint(tmp_path / "b.pt")
 
 
-def test_arrays_of_numbers_are_read(tmp_path):
-    """As they were saved; absent files, other contents and archives are named."""
-    np.save(tmp_path / "km.npy", np.eye(3, dtype=np.float32))
-    np.testing.assert_array_equal(read_array(tmp_path / "km.npy"), np.eye(3))
-    with pytest.raises(UserError, match=r"none\.npy does not exist"):
-        read_array(tmp_path / "none.npy")
-    np.save(tmp_path / "text.npy", np.array(["a"]))
-    with pytest.raises(UserError, match=r"text\.npy does not hold plain numbers"):
-        read_array(tmp_path / "text.npy")
-    (tmp_path / "cut.npy").write_bytes((tmp_path / "km.npy").read_bytes()[:40])
-    with pytest.raises(UserError, match=r"cut\.npy cannot be read"):
-        read_array(tmp_path / "cut.npy")
+@pytest.mark.parametrize("depth", [10, 200])
+def test_what_is_shared_is_read_once(tmp_path, depth):
+    """Each level holds the one below twice: 2^200 paths lead to the array at the bottom."""
+    nested: Any = (np.arange(3),)
+    for level in range(depth):
+        nested = {"a": nested, "b": nested} if level % 3 == 0 else (nested, nested)
+        nested = [nested, nested] if level % 2 else nested
+    torch.save({"nested": nested}, tmp_path / "c.pt")
+    found = read_checkpoint(tmp_path / "c.pt")["nested"]
+    for level in reversed(range(depth)):
+        for _ in range(1 + level % 2):
+            one, other = found.values() if isinstance(found, dict) else found
+            assert one is other
+            found = one
+    np.testing.assert_array_equal(found[0], np.arange(3))
+
+
+def test_what_holds_itself_is_read(tmp_path):
+    """Dicts and lists may; a tuple that does so by a list is refused, not looked at for ever."""
+    around: list[Any] = [np.arange(3)]
+    around.append({"around": around, "more": (np.ones(2),)})
+    torch.save({"around": around}, tmp_path / "c.pt")
+    found = read_checkpoint(tmp_path / "c.pt")["around"]
+    assert found[1]["around"] is found
+    np.testing.assert_array_equal(found[0], np.arange(3))
+    np.testing.assert_array_equal(found[1]["more"][0], np.ones(2))
+    within: list[Any] = []
+    within.append((within,))
+    with pytest.raises(pickle.UnpicklingError, match="a tuple that holds itself"):
+        plain(within[0])  # such as torch writes none, but a file may have
 
 
 @pytest.mark.parametrize("name", ["w.safetensors", "w.pth", "legacy.pth"])
@@ -237,19 +252,17 @@ def test_broken_files_are_one_sentence(tmp_path, name, damage):
 
 
 def test_what_is_no_checkpoint_is_named(tmp_path):
-    """A bare tensor, an absent file, an entry that is absent or no state dict."""
+    """A bare tensor, an absent file, tensors that lie deeper."""
     torch.save(WEIGHT, tmp_path / "bare.pt")
     with pytest.raises(UserError, match=r"bare\.pt hold a Tensor where names"):
         read_checkpoint(tmp_path / "bare.pt")
     with pytest.raises(UserError, match=r"none\.pt do not exist"):
         read_checkpoint(tmp_path / "none.pt")
-    torch.save({"teacher": {"backbone.w": WEIGHT, "head.w": WEIGHT}, "epoch": 3}, tmp_path / "c.pt")
-    for key in ("student", "epoch"):
-        with pytest.raises(UserError, match=rf"no entry '{key}': choose one of \['teacher'\]"):
-            read_state(tmp_path / "c.pt", key)
-    with pytest.raises(UserError, match=r"no tensor whose name begins with 'trunk\.'"):
-        read_state(tmp_path / "c.pt", "teacher", "trunk.")
-    assert list(read_state(tmp_path / "c.pt", "teacher", "backbone.")) == ["w"]
+    torch.save({"teacher": {"w": WEIGHT}, "epoch": 3}, tmp_path / "c.pt")
+    with pytest.raises(UserError, match=r"c\.pt hold no tensors but \['epoch', 'teacher'\]: give"):
+        read_state(tmp_path / "c.pt")
+    torch.save({"w": WEIGHT, "epoch": 3}, tmp_path / "d.pt")
+    assert list(read_state(tmp_path / "d.pt")) == ["w"]
 
 
 def test_published_weights_are_known_by_their_digest(tmp_path):

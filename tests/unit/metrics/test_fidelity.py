@@ -12,6 +12,7 @@ import torch_fidelity
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from tessera.config.results import Evaluation
 from tessera.errors import UserError
 from tessera.metrics.extractors import (
     ClassifierFeatures,
@@ -20,7 +21,12 @@ from tessera.metrics.extractors import (
     classifier_extractor,
     extract,
 )
-from tessera.metrics.fidelity import check_request, compare_features, kernel_subset_size
+from tessera.metrics.fidelity import (
+    check_request,
+    compare_features,
+    kernel_subset_size,
+    torch_fidelity_words,
+)
 from tessera.models.classifier import Classifier, ClassifierConfig
 
 DIM, CLASSES = 6, 5
@@ -254,3 +260,11 @@ def test_bad_requests_are_refused(
     """Sets too small and unknown metrics are the user's to mend."""
     with pytest.raises(UserError, match=message):
         check_request(metrics, samples, reference)
+
+
+@pytest.mark.parametrize(("reference", "count"), [("statistics", None), ("views", 20)])
+def test_the_metrics_of_a_config_are_computed(reference: str, count: int | None) -> None:
+    """Those that a config allows against a reference, by default all, are no unknown words."""
+    asked = Evaluation(**{reference: "given"}, extractor="inception", samplings=["set"]).metrics
+    check_request(torch_fidelity_words(asked), 20, count)
+    assert set(asked) == ({"fid", "is"} if count is None else {"fid", "is", "kid", "prc"})

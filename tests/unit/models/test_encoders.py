@@ -14,7 +14,7 @@ from tessera.io.weights import save_model
 from tessera.models import encoders
 from tessera.models.encoders import TimmEncoder, preprocess
 from tessera.models.vit import VisionTransformer, ViTConfig
-from tessera.stages.loading import load_encoder, load_timm, load_vit
+from tessera.stages.loading import load_encoder, load_timm
 
 NAME = "vit_small_patch14_reg4_dinov2"
 SMALL = {"img_size": 28, "embed_dim": 24, "depth": 3, "num_heads": 6}
@@ -76,9 +76,9 @@ def test_load_timm(tmp_path: Path) -> None:
     encoder, images = timm_encoder(), torch.randn(1, 3, 28, 28)
     state = encoder.model.state_dict()
     save_file(state, tmp_path / "w.safetensors")
-    torch.save({"teacher": {f"backbone.{k}": v for k, v in state.items()}}, tmp_path / "w.pth")
+    torch.save(state, tmp_path / "w.pth")
     first = load_timm(NAME, tmp_path / "w.safetensors", **SMALL)
-    second = load_timm(NAME, tmp_path / "w.pth", key="teacher", prefix="backbone.", **SMALL)
+    second = load_timm(NAME, tmp_path / "w.pth", **SMALL)
     for loaded in (first, second):
         assert torch.equal(loaded.features(images), encoder.features(images))
         assert not loaded.training
@@ -112,27 +112,14 @@ def test_weights_that_do_not_fit(
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     """Absent, broken and wrongly nested files are the user's error."""
-    config = ViTConfig(28, 14, width=12, depth=1, heads=2)
     with pytest.raises(UserError, match="do not exist"):
-        load_vit(config, tmp_path / "absent.pth")
+        load_timm(NAME, tmp_path / "absent.pth", **SMALL)
     (tmp_path / "broken.pth").write_bytes(b"no weights")
     with pytest.raises(UserError, match="cannot be read"):
-        load_vit(config, tmp_path / "broken.pth")
-    torch.save({"model": {"a": torch.zeros(1)}}, tmp_path / "w.pth")
-    with pytest.raises(UserError, match="no entry 'teacher'"):
-        load_vit(config, tmp_path / "w.pth", key="teacher")
-    with pytest.raises(UserError, match=r"begins with 'x\.'"):
-        load_vit(config, tmp_path / "w.pth", key="model", prefix="x.")
-
-
-def test_load_vit(tmp_path: Path) -> None:
-    """The own ViT comes back from its file."""
-    config = ViTConfig(28, 14, width=12, depth=1, heads=2)
-    model = VisionTransformer(config).eval()
-    torch.save(model.state_dict(), tmp_path / "w.pth")
-    images = torch.randn(1, 3, 28, 28)
-    loaded = load_vit(config, tmp_path / "w.pth")
-    assert torch.equal(loaded.features(images), model.features(images))
+        load_timm(NAME, tmp_path / "broken.pth", **SMALL)
+    torch.save({"teacher": timm_encoder().model.state_dict()}, tmp_path / "w.pth")
+    with pytest.raises(UserError, match=r"hold no tensors but \['teacher'\]"):
+        load_timm(NAME, tmp_path / "w.pth", **SMALL)
 
 
 def meta_state(**sizes: int) -> tuple[VisionTransformer, dict[str, torch.Tensor]]:
@@ -236,7 +223,8 @@ def test_load_encoder(tmp_path: Path, kind: str) -> None:
     save_model(tmp_path, encoder, encoder.config)
     loaded = load_encoder(tmp_path, "cpu")
     images = torch.randn(1, 3, 42, 42)
-    assert torch.equal(loaded.features(images, 2), encoder.features(images, 2))
+    with torch.no_grad():
+        assert torch.equal(loaded.features(images, 2), encoder.features(images, 2))
     assert not any(parameter.requires_grad for parameter in loaded.parameters())
     assert (loaded.mean, loaded.std) == (encoder.mean, encoder.std)
 

@@ -189,3 +189,20 @@ def test_sizes_that_do_not_fit(options: dict[str, Any], said: str) -> None:
     sizes |= options
     with pytest.raises(ValueError, match=said):
         ViTConfig(**sizes)
+
+
+@pytest.mark.parametrize("method", ["dinov2", "timm"])
+def test_positions_with_a_gradient_are_the_same(method: str) -> None:
+    """In training they are made by a matrix, whose gradient is deterministic on any device."""
+    torch.manual_seed(0)
+    table = torch.randn(1, 1 + 7 * 7, 5)
+    trained = table.clone().requires_grad_()
+    made = resample_positions(trained, (7, 7), (4, 3), method)
+    torch.testing.assert_close(
+        made, resample_positions(table, (7, 7), (4, 3), method), atol=1e-6, rtol=0
+    )
+    made.sum().backward()
+    assert trained.grad is not None
+    # Each sample's weights add up to one, and the class token passes unchanged.
+    assert float(trained.grad[0, 1:, 0].sum()) == pytest.approx(12, abs=1e-4)
+    assert torch.equal(trained.grad[0, 0], torch.ones(5))

@@ -31,11 +31,12 @@ def test_without_a_gpu():
 
 @pytest.fixture
 def machine(monkeypatch):
-    """A function that sets the memory that is free, in bytes, on the host and on each GPU."""
+    """A function that sets the memory that is free, in bytes: host, each GPU, the job's part."""
 
-    def free(host: float, *gpus: float) -> None:
+    def free(host: float, *gpus: float, job: float = float("inf")) -> None:
         module = "tessera.quantize.memory.psutil.virtual_memory"
         monkeypatch.setattr(module, lambda: SimpleNamespace(available=host))
+        monkeypatch.setattr("tessera.quantize.memory.free_in_groups", lambda: job)
         monkeypatch.setattr("torch.cuda.is_available", lambda: bool(gpus))
         monkeypatch.setattr("torch.cuda.device_count", lambda: len(gpus))
         monkeypatch.setattr("torch.cuda.mem_get_info", lambda index: (gpus[index], 0))
@@ -49,6 +50,15 @@ def test_too_little_memory(machine):
     with pytest.raises(UserError, match=r"takes 17\.\d\d GB of memory and 16\.00 GB .* `points`"):
         require_memory(**FULL, gpu=False)
     machine(17e9 + 2e9)
+    require_memory(**FULL, gpu=False)
+
+
+def test_too_little_memory_for_the_job(machine):
+    """A scheduler gave the job a part of a large node."""
+    machine(512e9, job=16e9)
+    with pytest.raises(UserError, match=r"and 16\.00 GB are free: .* or the job is given more"):
+        require_memory(**FULL, gpu=False)
+    machine(512e9, job=19e9)
     require_memory(**FULL, gpu=False)
 
 

@@ -4,6 +4,7 @@ import csv
 import io
 import math
 import re
+from types import SimpleNamespace
 
 import pytest
 
@@ -226,16 +227,21 @@ def test_images_and_statistics_never_merge(fake_run, names):
     assert ("adm/cond_ar", "FID") not in found
 
 
-def test_cards_and_tables_use_the_same_names():
-    """The report cannot import the metrics, so it has names of its own."""
-    over = metric_names("inception-v3-compat", statistics=True)["frechet_distance"]
-    assert over == generation.OVER_STATISTICS
-    images = metric_names("inception-v3-compat")
-    assert {
-        "fid": images["frechet_distance"],
-        "is": images["classifier_score"],
-        "kid": images["kernel_distance"],
-    } == generation.INCEPTION
+@pytest.mark.parametrize("kind", ["inception", "classifier"])
+@pytest.mark.parametrize("reference", ["images", "statistics"])
+def test_cards_without_names_are_given_those_of_the_metrics(kind, reference):
+    """What an evaluation would have written beside its numbers."""
+    name = "inception-v3-compat" if kind == "inception" else "cnn"
+    results = {"extractor": {"name": name, "kind": kind}, "reference": {"kind": reference}}
+    names = metric_names(name, statistics=reference == "statistics")
+    for key, metric in {
+        "frechet_distance": "fid",
+        "classifier_score": "is",
+        "kernel_distance": "kid",
+        "precision": "precision",
+        "recall": "recall",
+    }.items():
+        assert generation.metric_name(SimpleNamespace(results=results), metric) == names[key]
 
 
 def test_two_files_of_statistics_have_columns_of_their_own(fake_run):

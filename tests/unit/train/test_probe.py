@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
+from tests.probing import fit_probes
 from torch import Tensor
 
 from tessera.data.batches import batch_indices
 from tessera.errors import UserError
 from tessera.train.loop import StoppedError, fit
-from tessera.train.probe import Batch, ProbeResult, ProbeTask, fit_probes
+from tessera.train.probe import Batch, ProbeResult, ProbeTask, check_labels
 
 
 def blobs(spread: list[float], count: int, seed: int) -> tuple[Tensor, Tensor]:
@@ -129,14 +130,12 @@ def test_divergence_is_reported() -> None:
         fit_probes(huge, LABELS, huge, LABELS, 3, steps=20, batch=100)
 
 
-def test_bad_sets_are_refused() -> None:
-    """Shapes and labels that do not fit are the user's to mend."""
-    with pytest.raises(UserError, match="for 299 labels"):
-        fit_probes(TRAIN, LABELS[:-1], VAL, VAL_LABELS, 3, steps=1)
-    with pytest.raises(UserError, match=r"outside 0..1"):
-        fit_probes(TRAIN, LABELS, VAL, VAL_LABELS, 2, steps=1)
-    with pytest.raises(UserError, match="differ in layers or width"):
-        fit_probes(TRAIN, LABELS, VAL[:2], VAL_LABELS, 3, steps=1)
+@pytest.mark.parametrize("labels", [[0, 2], [-1, 0]])
+def test_labels_that_are_no_class(labels: list[int]) -> None:
+    """The user's to mend."""
+    with pytest.raises(UserError, match=r"a training label of the probe is outside 0\.\.1"):
+        check_labels(torch.tensor(labels), 2, "training")
+    check_labels(torch.tensor([0, 1]), 2, "training")
 
 
 def task(steps: int, batch_norm: bool = False, stop_after: int | None = None) -> ProbeTask:
