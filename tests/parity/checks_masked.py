@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -19,7 +18,7 @@ from tessera.sampling.masked import (
 from tests.parity import models
 from tests.parity.checks_transformers import smoothing
 from tests.parity.models import SPECIALS
-from tests.parity.reference_set import ReferenceSet
+from tests.parity.reference_set import ModelVectors, ReferenceSet
 from tests.parity.registry import (
     EXACT,
     LOGITS,
@@ -36,24 +35,8 @@ CHOICE_TEMPERATURE = 4.5
 DRAWS = 20_000
 
 
-class Checks:
-    """The comparisons of one masked model.
-
-    Args:
-        reference: the folder.
-        name: of the model, as its files are called.
-    """
-
-    def __init__(self, reference: ReferenceSet, name: str) -> None:
-        self.reference, self.name, self.file = reference, name, f"{name}.npz"
-
-    def stored(self, key: str) -> np.ndarray:
-        """One of the model's arrays."""
-        return self.reference.numpy(self.file, key)
-
-    def tensor(self, key: str) -> Tensor:
-        """One of the model's arrays, as a tensor."""
-        return self.reference.tensor(self.file, key)
+class Checks(ModelVectors):
+    """The comparisons of one masked model."""
 
     def model(self) -> MaskGIT:
         """The model."""

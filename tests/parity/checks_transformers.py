@@ -12,7 +12,7 @@ from tessera.models.gpt import GPT
 from tessera.sampling.autoregressive import sample_autoregressive
 from tests.parity import models
 from tests.parity.models import SPECIALS
-from tests.parity.reference_set import ReferenceSet
+from tests.parity.reference_set import ModelVectors, ReferenceSet
 from tests.parity.registry import (
     EXACT,
     FEATURES,
@@ -40,20 +40,8 @@ def log_probs(logits: Tensor, ids: Tensor) -> Tensor:
     return logits.log_softmax(-1).gather(-1, ids[..., None])[..., 0]
 
 
-class Checks:
-    """The comparisons of one autoregressive model.
-
-    Args:
-        reference: the folder.
-        name: of the model, as its files are called.
-    """
-
-    def __init__(self, reference: ReferenceSet, name: str) -> None:
-        self.reference, self.name, self.file = reference, name, f"{name}.npz"
-
-    def stored(self, key: str) -> np.ndarray:
-        """One of the model's arrays."""
-        return self.reference.numpy(self.file, key)
+class Checks(ModelVectors):
+    """The comparisons of one autoregressive model."""
 
     def decoder(self) -> models.Decoder:
         """The model with its inputs."""

@@ -125,3 +125,23 @@ class ReferenceSet:
             for file in files
             for key in dict.fromkeys([*self.keys(file), *listed.get(file, {})])
         ]
+
+
+class ModelVectors:
+    """The arrays that a folder holds of one model.
+
+    Args:
+        reference: the folder.
+        name: of the model, as its files are called.
+    """
+
+    def __init__(self, reference: ReferenceSet, name: str) -> None:
+        self.reference, self.name, self.file = reference, name, f"{name}.npz"
+
+    def stored(self, key: str) -> np.ndarray:
+        """One of the model's arrays."""
+        return self.reference.numpy(self.file, key)
+
+    def tensor(self, key: str) -> Tensor:
+        """One of the model's arrays, as a tensor."""
+        return self.reference.tensor(self.file, key)
