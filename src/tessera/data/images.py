@@ -131,7 +131,8 @@ def _batches(
         return _cut(record, split, views), record.label, record.number
 
     waiting: list[tuple[np.ndarray, int, int]] = []
-    for entry in ordered_map(cut, records, workers):
+    # While a network works on one batch, the threads decode the next.
+    for entry in ordered_map(cut, records, workers, ahead=batch):
         waiting.append(entry)
         if len(waiting) == batch:
             yield _stack(waiting)

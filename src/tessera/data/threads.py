@@ -12,23 +12,29 @@ AHEAD = 4
 """Things a thread may be ahead of whoever takes the results: what is waiting fills memory."""
 
 
-def ordered_map(function: Callable[[T], R], things: Iterable[T], workers: int = 1) -> Iterator[R]:
+def ordered_map(
+    function: Callable[[T], R], things: Iterable[T], workers: int = 1, ahead: int | None = None
+) -> Iterator[R]:
     """`map`, by several threads; the results are those of one thread, in the same order.
 
     Args:
         function: called once for each thing.
         things: read by the calling thread alone, a few ahead of the results.
         workers: threads; with 1 all is done in the calling thread.
+        ahead: things that wait to be taken at most; None is a few a thread. What takes results by
+            the batch and then works on them sets it to a batch: the threads make the next one
+            meanwhile.
     """
     if workers <= 1:
         yield from map(function, things)
         return
+    ahead = AHEAD * workers if ahead is None else ahead
     with ThreadPoolExecutor(workers) as pool:
         waiting: deque[Future[R]] = deque()
         try:
             for thing in things:
                 waiting.append(pool.submit(function, thing))
-                if len(waiting) > AHEAD * workers:
+                if len(waiting) > ahead:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()

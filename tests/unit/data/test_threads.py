@@ -41,6 +41,17 @@ def test_no_more_is_read_than_a_few_ahead():
     assert len(read) <= 2 * AHEAD + 1
 
 
+def test_threads_go_on_while_nothing_is_taken():
+    """The next batch is made while the consumer works on this one."""
+    made = threading.Semaphore(0)
+    results = ordered_map(lambda number: (made.release(), number)[1], range(100), 2, ahead=10)
+    assert next(results) == 0
+    for _ in range(11):  # the one that was taken, and those ahead
+        assert made.acquire(timeout=20)
+    assert not made.acquire(timeout=0.05)
+    results.close()
+
+
 @pytest.mark.parametrize("workers", [1, 3])
 def test_the_first_error_is_raised_in_its_place(workers):
     """After the results before it."""
