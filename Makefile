@@ -42,7 +42,7 @@ lock: ## resolve the dependencies of pyproject.toml anew into requirements.lock
 	tools=$$(mktemp -d); trap 'rm -rf "$$tools"' EXIT; \
 	$(PYTHON) -m venv "$$tools"; \
 	"$$tools/bin/pip" install --quiet --disable-pip-version-check uv; \
-	"$$tools/bin/uv" pip compile pyproject.toml --extra dev --python-version 3.11 \
+	"$$tools/bin/uv" pip compile pyproject.toml --extra dev --extra cluster --python-version 3.11 \
 		--generate-hashes --no-header -o requirements.lock
 
 docs: $(STAMP) ## write docs/settings.md from the schema

@@ -15,6 +15,7 @@ from tessera.config.paths import SPLITS, Paths
 from tessera.config.resolve import settings_text
 from tessera.config.schema import PUBLISHED, stage_of
 from tessera.errors import UserError
+from tessera.plan.demand import demand
 
 # The files of this launch's config in their order. Snakemake lists those of --configfile first,
 # although they are laid over config.yaml.
@@ -107,6 +108,30 @@ def trained_model(section, wildcard):
 
 def execute(stage):
     return CONFIG.execute(stage)
+
+
+def memory(stage, **fixed):
+    """A function that gives the memory of a job, MB: twice as much at each further attempt."""
+
+    def mem_mb(wildcards, attempt):
+        asked = demand(CONFIG, stage, fixed | dict(wildcards)).memory_mb
+        return asked * 2 ** (attempt - 1)
+
+    return mem_mb
+
+
+def gpus(stage):
+    """The GPUs of a job on all its nodes together."""
+    return execute(stage).gpus * execute(stage).nodes
+
+
+def runtime(stage, **fixed):
+    """A function that gives the time limit of a job, minutes."""
+
+    def minutes(wildcards):
+        return demand(CONFIG, stage, fixed | dict(wildcards)).runtime_minutes
+
+    return minutes
 
 
 def view_data(section, name):

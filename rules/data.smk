@@ -19,8 +19,8 @@ for data in CONFIG.data:
             "../envs/tessera.yaml"
         threads: execute("shards").threads
         resources:
-            mem_mb=execute("shards").memory_mb,
-            runtime=execute("shards").runtime_minutes,
+            mem_mb=memory("shards", data=data),
+            runtime=runtime("shards", data=data),
             corrupt=f"{getattr(CONFIG.data[data], 'max_corrupt_share', 0)}",
         params:
             settings=settings_text(CONFIG, "data", data),

@@ -53,8 +53,8 @@ rule tables:
         "../envs/tessera.yaml"
     threads: execute("tables").threads
     resources:
-        mem_mb=execute("tables").memory_mb,
-        runtime=execute("tables").runtime_minutes,
+        mem_mb=memory("tables"),
+        runtime=runtime("tables"),
         # For the labels, which change no number: as a resource they rerun nothing.
         config=join(CONFIG_FILES),
     params:
@@ -91,8 +91,8 @@ rule figures:
         "../envs/tessera.yaml"
     threads: execute("figures").threads
     resources:
-        mem_mb=execute("figures").memory_mb,
-        runtime=execute("figures").runtime_minutes,
+        mem_mb=memory("figures"),
+        runtime=runtime("figures"),
         config=join(CONFIG_FILES),
     params:
         settings=canonical_json(stage_node("figures", {})),

@@ -27,8 +27,8 @@ for section, wildcard in (
             "../envs/tessera.yaml"
         threads: execute("published").threads
         resources:
-            mem_mb=execute("published").memory_mb,
-            runtime=execute("published").runtime_minutes,
+            mem_mb=memory("published"),
+            runtime=runtime("published"),
             # No input: what the files hold is in the settings, and where they lie may change.
             files=published_files(section, wildcard),
         params:

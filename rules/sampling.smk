@@ -16,16 +16,16 @@ rule sampling:
         "../envs/tessera.yaml"
     threads: execute("sampling").threads
     resources:
-        mem_mb=execute("sampling").memory_mb,
-        runtime=execute("sampling").runtime_minutes,
-        gpu=execute("sampling").gpus,
+        mem_mb=memory("sampling"),
+        runtime=runtime("sampling"),
+        gpu=gpus("sampling"),
         batch=execute("sampling").batch,
     params:
         settings=settings("samplings", "sampling"),
     message:
         "sampling {wildcards.sampling}: generating images, part {wildcards.part}"
     shell:
-        "python -m tessera.stages.sampling --settings {params.settings:q} --threads {threads} --batch {resources.batch}"
+        "python -m tessera.stages.sampling --settings {params.settings:q} --threads {threads} --gpus {resources.gpu} --batch {resources.batch}"
         " --part {wildcards.part} --parts {wildcards.parts} --models {input.models}"
         " --card {output.card} 2>&1 | tee {log}"
 
@@ -51,8 +51,8 @@ rule samples:
         "../envs/tessera.yaml"
     threads: execute("samples").threads
     resources:
-        mem_mb=execute("samples").memory_mb,
-        runtime=execute("samples").runtime_minutes,
+        mem_mb=memory("samples"),
+        runtime=runtime("samples"),
     params:
         settings=settings("samplings", "sampling", stage="samples"),
     message:

@@ -35,9 +35,9 @@ rule stage2:
         "../envs/tessera.yaml"
     threads: execute("stage2").threads
     resources:
-        mem_mb=execute("stage2").memory_mb,
-        runtime=execute("stage2").runtime_minutes,
-        gpu=execute("stage2").gpus,
+        mem_mb=memory("stage2"),
+        runtime=runtime("stage2"),
+        gpu=gpus("stage2"),
         log_every=CONFIG.log_every,
         checkpoint_every=CONFIG.checkpoint_every,
         micro_batch=execute("stage2").micro_batch or 0,
@@ -46,7 +46,7 @@ rule stage2:
     message:
         "stage2 {wildcards.stage2}: training the pixel decoder"
     shell:
-        "python -m tessera.stages.stage2 --settings {params.settings:q} --threads {threads} --log-every {resources.log_every}"
+        "python -m tessera.stages.stage2 --settings {params.settings:q} --threads {threads} --gpus {resources.gpu} --log-every {resources.log_every}"
         " --checkpoint-every {resources.checkpoint_every}"
         " --micro-batch {resources.micro_batch} --semantic {input.semantic}"
         " --codes {input.codes} --validation-semantic {input.validation_semantic}"

@@ -10,6 +10,7 @@ import yaml
 
 LIGHT = (
     "tessera.cli",
+    "tessera.plan.demand",
     "tessera.config.load",
     "tessera.config.resolve",
     "tessera.config.guard",

@@ -1,5 +1,7 @@
 """The whole config: sections of named variants."""
 
+from typing import Any
+
 from pydantic import Field
 
 from tessera.config.base import Name, Settings, Variant
@@ -20,9 +22,14 @@ class Execution(Settings):
     """What a stage's jobs may use. Never changes a number, so never reruns a finished stage."""
 
     threads: int = Field(1, ge=1, le=1024, description="CPU threads a job")
-    memory_mb: int = Field(2000, ge=100, description="memory a job, MB")
-    runtime_minutes: int = Field(60, ge=1, description="time limit a job, minutes")
-    gpus: int = Field(0, ge=0, le=64, description="GPUs a job")
+    memory_mb: int | None = Field(
+        None, ge=100, description="memory a job, MB; null: what `tessera plan` computes"
+    )
+    runtime_minutes: int | None = Field(
+        None, ge=1, description="time limit a job, minutes; null: from what `tessera plan` computes"
+    )
+    gpus: int = Field(0, ge=0, le=64, description="GPUs a job, on each of its nodes")
+    nodes: int = Field(1, ge=1, le=64, description="nodes a training runs on; other stages take 1")
     parts: int = Field(1, ge=1, le=1000, description="jobs the stage is split into, where it is")
     batch: int = Field(256, ge=1, description="images at once in inference and sampling")
     micro_batch: int | None = Field(
@@ -53,12 +60,17 @@ class Config(Settings):
     probes: dict[Name, Probe] = Field({})
     stabilities: dict[Name, Stability] = Field({})
     execution: dict[str, Execution] = Field(
-        {}, description="stage → what its jobs may use; `default` for the stages not named"
+        {},
+        description="stage → what its jobs may use, laid over what `default` says for all stages",
     )
 
     def execute(self, stage: str) -> Execution:
         """What the jobs of `stage` may use."""
-        return self.execution.get(stage) or self.execution.get("default") or Execution()
+        given: dict[str, Any] = {}
+        for name in ("default", stage):
+            if name in self.execution:
+                given |= self.execution[name].model_dump(exclude_unset=True)
+        return Execution(**given)
 
 
 STAGE_OF = {

@@ -180,6 +180,7 @@ def parser(stage: str, description: str | None, parts: bool = False) -> argparse
     made.add_argument(
         "--device", default="auto", help="cpu, cuda, or auto: a GPU where there is one"
     )
+    made.add_argument("--gpus", type=int, default=0, help="GPUs of this job (default 0)")
     if parts:
         made.add_argument("--part", type=int, default=0, help="this job's part, from 0")
         made.add_argument("--parts", type=int, default=1, help="jobs the stage is split into")
