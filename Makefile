@@ -66,7 +66,7 @@ imagenet-shape: $(STAMP) ## rehearse the ImageNet experiment: true shapes, stand
 		$(SHAPE)/dinov2_vitb14_reg4_pretrain.pth --model dinov2_base --out $(SHAPE)/dinov2-base
 	@[ -f $(SHAPE)/vqgan/published.json ] || tessera import digit autoencoder \
 		$(SHAPE)/vqgan_f16.ckpt --out $(SHAPE)/vqgan
-	@snakemake --configfile configs/imagenet-shape.yaml $(ONLY)
+	@snakemake $(ONLY) --configfile configs/imagenet-shape.yaml
 
 test: $(STAMP) ## run all tests; a warning is an error
 	python -m pytest

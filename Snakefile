@@ -2,6 +2,8 @@
 
 from snakemake.utils import min_version
 
+from tessera.reruns.launch import attend
+
 min_version("9.27")
 
 
@@ -15,11 +17,16 @@ include: "rules/common.smk"
 include: "rules/data.smk"
 include: "rules/published.smk"
 include: "rules/tokenizers.smk"
+include: "rules/usage.smk"
 include: "rules/stage1.smk"
 include: "rules/stage2.smk"
 include: "rules/sampling.smk"
 include: "rules/evaluation.smk"
 include: "rules/paper.smk"
+
+
+# One run at a time over a folder of results, whose cards say what is made again.
+attend(workflow, CONFIG)
 
 
 # Every target is asked for by its cards; what stands between follows from the references.

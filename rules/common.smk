@@ -2,6 +2,7 @@
 
 import os
 import sys
+from functools import lru_cache
 from pathlib import Path
 from shlex import quote
 
@@ -9,12 +10,15 @@ from snakemake.exceptions import WorkflowError
 from snakemake.settings.types import DeploymentMethod
 
 from tessera.config import guard, lineage
+from tessera.config.canonical import canonical_json
+from tessera.config.jobs import PARTED
 from tessera.config.load import chain as config_chain
 from tessera.config.load import load as load_config
 from tessera.config.paths import SPLITS, Paths
 from tessera.config.resolve import settings_text
 from tessera.config.schema import PUBLISHED, stage_of
 from tessera.errors import UserError
+from tessera.plan.arrays import demand_of_parts
 from tessera.plan.demand import demand
 
 # The files of this launch's config in their order. Snakemake lists those of --configfile first,
@@ -36,6 +40,9 @@ except UserError as error:
 SOURCE = quote(str(Path(workflow.basedir) / "src"))
 # A prefix replaces Snakemake's own, which makes a job fail where a stage fails before `| tee`.
 PREFIX = "set -euo pipefail; "
+# SLURM sends SIGTERM to all processes of a job. The stage alone reacts; a shell or `tee` that ended
+# before it would take it along while it saves its state.
+PREFIX += "trap '' TERM; "
 PREFIX += f"export PYTHONPATH={SOURCE}:$(printenv PYTHONPATH || true); "
 # Without it the jobs run in Snakemake's own environment, also where that was not activated.
 ENVIRONMENT = str(Path(sys.executable).parent)
@@ -47,7 +54,7 @@ if (
 shell.prefix(PREFIX)
 
 PATHS = Paths(CONFIG)
-RESULTS = CONFIG.results
+RESULTS = str(PATHS.root)  # without what may end or begin a path: ./results/
 PART = r"\d{4}"
 
 
@@ -110,28 +117,63 @@ def execute(stage):
     return CONFIG.execute(stage)
 
 
+@lru_cache
+def parts_ask(stage):
+    return demand_of_parts(CONFIG, stage)
+
+
+def asks(stage, wildcards):
+    """What a job asks of a scheduler; parts ask for the same, so that they can be one job array."""
+    if stage in PARTED:
+        return parts_ask(stage)
+    return demand(CONFIG, stage, wildcards)
+
+
 def memory(stage, **fixed):
     """A function that gives the memory of a job, MB: twice as much at each further attempt."""
 
     def mem_mb(wildcards, attempt):
-        asked = demand(CONFIG, stage, fixed | dict(wildcards)).memory_mb
-        return asked * 2 ** (attempt - 1)
+        return asks(stage, fixed | dict(wildcards)).memory_mb * 2 ** (attempt - 1)
 
     return mem_mb
 
 
 def gpus(stage):
-    """The GPUs of a job on all its nodes together."""
-    return execute(stage).gpus * execute(stage).nodes
+    """Resources of a rule: `gpu` or `gres` asks for a job's GPUs, and `devices` counts them.
+
+    `gpu` and `devices` count those of all nodes together, `gres` those of each node: of several
+    nodes SLURM would not share a sum equally.
+    """
+    asked = execute(stage)
+    count = asked.gpus * asked.nodes
+    if asked.gpus and (asked.gres or asked.nodes > 1):
+        gres = f"{asked.gres or 'gpu'}:{asked.gpus}"
+        return {"gres": gres, "gpu": 0, "devices": count}
+    return {"gpu": count, "devices": count}
+
+
+def spread(stage):
+    """The resources of a training that starts processes of its own, on one node or on several.
+
+    For several the SLURM plugin wants more: a task a node; `mpi`, so that it leaves srun to the
+    job; and a `tasks_per_gpu` of 0, so that it does not take `tasks` for those of each GPU.
+    """
+    nodes = execute(stage).nodes
+    several = {"mpi": "srun", "tasks": nodes, "tasks_per_gpu": 0}
+    return {"nodes": nodes} | (several if nodes > 1 else {})
 
 
 def runtime(stage, **fixed):
     """A function that gives the time limit of a job, minutes."""
 
     def minutes(wildcards):
-        return demand(CONFIG, stage, fixed | dict(wildcards)).runtime_minutes
+        return asks(stage, fixed | dict(wildcards)).runtime_minutes
 
     return minutes
+
+
+# What dask computes with. As a resource it reruns nothing.
+DASK = canonical_json(CONFIG.dask.model_dump(mode="json"))
 
 
 def view_data(section, name):
@@ -265,6 +307,7 @@ def stability_inputs(wildcards):
 def result_cards():
     """The cards of all that measures something, and of all sample sets."""
     cards = [PATHS.card("samplings", name) for name in CONFIG.samplings]
+    cards += [PATHS.card("usage", name) for name in CONFIG.tokens]
     for name, evaluation in CONFIG.evaluations.items():
         cards += [
             PATHS.pair("evaluations", name, each) for each in evaluation.samplings

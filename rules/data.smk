@@ -22,12 +22,16 @@ for data in CONFIG.data:
             mem_mb=memory("shards", data=data),
             runtime=runtime("shards", data=data),
             corrupt=f"{getattr(CONFIG.data[data], 'max_corrupt_share', 0)}",
+            # How many files a split: their names would make a command of hundreds of words.
+            train_files=len(PATHS.shards(data, "train")),
+            validation_files=len(PATHS.shards(data, "validation")),
         params:
             settings=settings_text(CONFIG, "data", data),
         message:
             f"shards {data}: finding the images"
         shell:
             "python -m tessera.stages.shards --settings {params.settings:q}"
-            " --threads {threads} --train {output.train} --validation {output.validation}"
+            " --threads {threads} --shards {resources.train_files}"
+            " {resources.validation_files}"
             " --max-corrupt-share {resources.corrupt} --card {output.card}"
             " --index {output.index} 2>&1 | tee {log}"

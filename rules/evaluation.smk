@@ -15,9 +15,9 @@ rule extractor:
         "../envs/tessera.yaml"
     threads: execute("extractor").threads
     resources:
+        **gpus("extractor"),
         mem_mb=memory("extractor"),
         runtime=runtime("extractor"),
-        gpu=gpus("extractor"),
         log_every=CONFIG.log_every,
         checkpoint_every=CONFIG.checkpoint_every,
     params:
@@ -25,7 +25,7 @@ rule extractor:
     message:
         "extractor {wildcards.extractor}: training the classifier whose features are compared"
     shell:
-        "python -m tessera.stages.extractor --settings {params.settings:q} --threads {threads} --gpus {resources.gpu} --log-every {resources.log_every}"
+        "python -m tessera.stages.extractor --settings {params.settings:q} --threads {threads} --gpus {resources.devices} --log-every {resources.log_every}"
         " --checkpoint-every {resources.checkpoint_every}"
         " --shards {input.shards} --card {output.card} 2>&1 | tee {log}"
 
@@ -46,9 +46,9 @@ rule evaluation:
         "../envs/tessera.yaml"
     threads: execute("evaluation").threads
     resources:
+        **gpus("evaluation"),
         mem_mb=memory("evaluation"),
         runtime=runtime("evaluation"),
-        gpu=gpus("evaluation"),
         batch=execute("evaluation").batch,
         # No inputs: what these files hold is in the settings, and where they lie may change.
         statistics=reference_statistics,
@@ -58,7 +58,7 @@ rule evaluation:
     message:
         "evaluation {wildcards.evaluation}: {wildcards.sampling}"
     shell:
-        "python -m tessera.stages.evaluation --settings {params.settings:q} --threads {threads} --gpus {resources.gpu} --batch {resources.batch}"
+        "python -m tessera.stages.evaluation --settings {params.settings:q} --threads {threads} --gpus {resources.devices} --batch {resources.batch}"
         " --samples {input.samples} --shards {input.shards} --statistics {resources.statistics}"
         " --extractor {resources.weights} --card {output.card} 2>&1 | tee {log}"
 
@@ -85,9 +85,9 @@ rule reconstruction:
         "../envs/tessera.yaml"
     threads: execute("reconstruction").threads
     resources:
+        **gpus("reconstruction"),
         mem_mb=memory("reconstruction"),
         runtime=runtime("reconstruction"),
-        gpu=gpus("reconstruction"),
         batch=execute("reconstruction").batch,
         weights=RECONSTRUCTION_EXTRACTOR_WORD,
     params:
@@ -95,7 +95,7 @@ rule reconstruction:
     message:
         "reconstruction {wildcards.reconstruction}: images against their reconstructions"
     shell:
-        "python -m tessera.stages.reconstruction --settings {params.settings:q} --threads {threads} --gpus {resources.gpu} --batch {resources.batch}"
+        "python -m tessera.stages.reconstruction --settings {params.settings:q} --threads {threads} --gpus {resources.devices} --batch {resources.batch}"
         " --shards {input.shards} --autoencoder {input.autoencoder} --extractor {resources.weights}"
         " --card {output.card} 2>&1 | tee {log}"
 
@@ -116,9 +116,10 @@ rule probe:
         "../envs/tessera.yaml"
     threads: execute("probe").threads
     resources:
+        **gpus("probe"),
+        **spread("probe"),
         mem_mb=memory("probe"),
         runtime=runtime("probe"),
-        gpu=gpus("probe"),
         batch=execute("probe").batch,
         log_every=CONFIG.log_every,
         checkpoint_every=CONFIG.checkpoint_every,
@@ -127,7 +128,7 @@ rule probe:
     message:
         "probe {wildcards.probe}: linear classifiers on {wildcards.stage1}"
     shell:
-        "python -m tessera.stages.probe --settings {params.settings:q} --threads {threads} --gpus {resources.gpu} --log-every {resources.log_every}"
+        "python -m tessera.stages.probe --settings {params.settings:q} --threads {threads} --gpus {resources.devices} --nodes {resources.nodes} --log-every {resources.log_every}"
         " --checkpoint-every {resources.checkpoint_every} --batch {resources.batch}"
         " --model {input.model} --tokens {input.tokens} --validation {input.validation}"
         " --card {output.card} 2>&1 | tee {log}"
@@ -148,15 +149,15 @@ rule stability:
         "../envs/tessera.yaml"
     threads: execute("stability").threads
     resources:
+        **gpus("stability"),
         mem_mb=memory("stability"),
         runtime=runtime("stability"),
-        gpu=gpus("stability"),
         batch=execute("stability").batch,
     params:
         settings=settings("stabilities", "stability"),
     message:
         "stability {wildcards.stability}: tokens under noise"
     shell:
-        "python -m tessera.stages.stability --settings {params.settings:q} --threads {threads} --gpus {resources.gpu} --batch {resources.batch}"
+        "python -m tessera.stages.stability --settings {params.settings:q} --threads {threads} --gpus {resources.devices} --batch {resources.batch}"
         " --shards {input.shards} --tokenizers {input.tokenizers}"
         " --card {output.card} 2>&1 | tee {log}"

@@ -16,16 +16,16 @@ rule sampling:
         "../envs/tessera.yaml"
     threads: execute("sampling").threads
     resources:
+        **gpus("sampling"),
         mem_mb=memory("sampling"),
         runtime=runtime("sampling"),
-        gpu=gpus("sampling"),
         batch=execute("sampling").batch,
     params:
         settings=settings("samplings", "sampling"),
     message:
         "sampling {wildcards.sampling}: generating images, part {wildcards.part}"
     shell:
-        "python -m tessera.stages.sampling --settings {params.settings:q} --threads {threads} --gpus {resources.gpu} --batch {resources.batch}"
+        "python -m tessera.stages.sampling --settings {params.settings:q} --threads {threads} --gpus {resources.devices} --batch {resources.batch}"
         " --part {wildcards.part} --parts {wildcards.parts} --models {input.models}"
         " --card {output.card} 2>&1 | tee {log}"
 

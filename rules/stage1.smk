@@ -28,9 +28,10 @@ rule stage1:
         "../envs/tessera.yaml"
     threads: execute("stage1").threads
     resources:
+        **gpus("stage1"),
+        **spread("stage1"),
         mem_mb=memory("stage1"),
         runtime=runtime("stage1"),
-        gpu=gpus("stage1"),
         log_every=CONFIG.log_every,
         checkpoint_every=CONFIG.checkpoint_every,
         micro_batch=execute("stage1").micro_batch or 0,
@@ -39,7 +40,7 @@ rule stage1:
     message:
         "stage1 {wildcards.stage1}: training the GPT"
     shell:
-        "python -m tessera.stages.stage1 --settings {params.settings:q} --threads {threads} --gpus {resources.gpu} --log-every {resources.log_every}"
+        "python -m tessera.stages.stage1 --settings {params.settings:q} --threads {threads} --gpus {resources.devices} --nodes {resources.nodes} --log-every {resources.log_every}"
         " --checkpoint-every {resources.checkpoint_every}"
         " --micro-batch {resources.micro_batch} --tokens {input.tokens}"
         " --validation {input.validation} --card {output.card} 2>&1 | tee {log}"

@@ -35,9 +35,10 @@ rule stage2:
         "../envs/tessera.yaml"
     threads: execute("stage2").threads
     resources:
+        **gpus("stage2"),
+        **spread("stage2"),
         mem_mb=memory("stage2"),
         runtime=runtime("stage2"),
-        gpu=gpus("stage2"),
         log_every=CONFIG.log_every,
         checkpoint_every=CONFIG.checkpoint_every,
         micro_batch=execute("stage2").micro_batch or 0,
@@ -46,7 +47,7 @@ rule stage2:
     message:
         "stage2 {wildcards.stage2}: training the pixel decoder"
     shell:
-        "python -m tessera.stages.stage2 --settings {params.settings:q} --threads {threads} --gpus {resources.gpu} --log-every {resources.log_every}"
+        "python -m tessera.stages.stage2 --settings {params.settings:q} --threads {threads} --gpus {resources.devices} --nodes {resources.nodes} --log-every {resources.log_every}"
         " --checkpoint-every {resources.checkpoint_every}"
         " --micro-batch {resources.micro_batch} --semantic {input.semantic}"
         " --codes {input.codes} --validation-semantic {input.validation_semantic}"

@@ -19,9 +19,9 @@ rule encoder:
         "../envs/tessera.yaml"
     threads: execute("encoder").threads
     resources:
+        **gpus("encoder"),
         mem_mb=memory("encoder"),
         runtime=runtime("encoder"),
-        gpu=gpus("encoder"),
         log_every=CONFIG.log_every,
         checkpoint_every=CONFIG.checkpoint_every,
     params:
@@ -29,7 +29,7 @@ rule encoder:
     message:
         "encoder {wildcards.encoder}: self-supervised training"
     shell:
-        "python -m tessera.stages.encoder --settings {params.settings:q} --threads {threads} --gpus {resources.gpu} --log-every {resources.log_every}"
+        "python -m tessera.stages.encoder --settings {params.settings:q} --threads {threads} --gpus {resources.devices} --log-every {resources.log_every}"
         " --checkpoint-every {resources.checkpoint_every}"
         " --shards {input.shards} --card {output.card} 2>&1 | tee {log}"
 
@@ -52,16 +52,16 @@ rule features:
         "../envs/tessera.yaml"
     threads: execute("features").threads
     resources:
+        **gpus("features"),
         mem_mb=memory("features"),
         runtime=runtime("features"),
-        gpu=gpus("features"),
         batch=execute("features").batch,
     params:
         settings=settings("features", "features"),
     message:
         "features {wildcards.features}: sampling patch features, part {wildcards.part}"
     shell:
-        "python -m tessera.stages.features --settings {params.settings:q} --threads {threads} --gpus {resources.gpu} --batch {resources.batch}"
+        "python -m tessera.stages.features --settings {params.settings:q} --threads {threads} --gpus {resources.devices} --batch {resources.batch}"
         " --part {wildcards.part} --parts {wildcards.parts} --encoder {input.encoder}"
         " --shards {input.shards} --card {output.card} 2>&1 | tee {log}"
 
@@ -87,16 +87,17 @@ rule codebook:
         "../envs/tessera.yaml"
     threads: execute("codebook").threads
     resources:
+        **gpus("codebook"),
         mem_mb=memory("codebook"),
         runtime=runtime("codebook"),
-        gpu=gpus("codebook"),
+        dask=DASK,
     params:
         settings=settings("codebooks", "codebook"),
     message:
         "codebook {wildcards.codebook}: K-Means over the sampled features"
     shell:
-        "python -m tessera.stages.codebook --settings {params.settings:q} --threads {threads} --gpus {resources.gpu}"
-        " --features {input.features} --card {output.card} 2>&1 | tee {log}"
+        "python -m tessera.stages.codebook --settings {params.settings:q} --threads {threads} --gpus {resources.devices}"
+        " --dask {resources.dask:q} --features {input.features} --card {output.card} 2>&1 | tee {log}"
 
 
 rule autoencoder:
@@ -116,9 +117,9 @@ rule autoencoder:
         "../envs/tessera.yaml"
     threads: execute("autoencoder").threads
     resources:
+        **gpus("autoencoder"),
         mem_mb=memory("autoencoder"),
         runtime=runtime("autoencoder"),
-        gpu=gpus("autoencoder"),
         log_every=CONFIG.log_every,
         checkpoint_every=CONFIG.checkpoint_every,
     params:
@@ -126,7 +127,7 @@ rule autoencoder:
     message:
         "autoencoder {wildcards.autoencoder}: training the VQGAN"
     shell:
-        "python -m tessera.stages.autoencoder --settings {params.settings:q} --threads {threads} --gpus {resources.gpu} --log-every {resources.log_every}"
+        "python -m tessera.stages.autoencoder --settings {params.settings:q} --threads {threads} --gpus {resources.devices} --log-every {resources.log_every}"
         " --checkpoint-every {resources.checkpoint_every}"
         " --shards {input.shards} --card {output.card} 2>&1 | tee {log}"
 
@@ -147,16 +148,16 @@ rule tokens:
         "../envs/tessera.yaml"
     threads: execute("tokens").threads
     resources:
+        **gpus("tokens"),
         mem_mb=memory("tokens"),
         runtime=runtime("tokens"),
-        gpu=gpus("tokens"),
         batch=execute("tokens").batch,
     params:
         settings=settings("tokens", "tokens"),
     message:
         "tokens {wildcards.tokens}: {wildcards.split} split, part {wildcards.part}"
     shell:
-        "python -m tessera.stages.tokens --settings {params.settings:q} --threads {threads} --gpus {resources.gpu} --batch {resources.batch}"
+        "python -m tessera.stages.tokens --settings {params.settings:q} --threads {threads} --gpus {resources.devices} --batch {resources.batch}"
         " --part {wildcards.part} --parts {wildcards.parts} --split {wildcards.split}"
         " --tokenizer {input.tokenizer} --shards {input.shards} --card {output.card}"
         " 2>&1 | tee {log}"

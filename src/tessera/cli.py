@@ -11,7 +11,18 @@ from tessera.errors import UserError
 # The rest is imported where it is used: `tessera --help` answers at once, and nothing here may
 # import torch, which takes seconds.
 
-COMMANDS = ("check", "settings", "where", "stand_ins", "lock", "schema")
+COMMANDS = (
+    "check",
+    "settings",
+    "where",
+    "plan",
+    "explain",
+    "verify",
+    "repair",
+    "stand_ins",
+    "lock",
+    "schema",
+)
 """Modules of `tessera.commands`, in the order of the help."""
 
 

@@ -76,8 +76,8 @@ def made(tmp_path, monkeypatch):
     settings = json.dumps(node(config, "data", "digits"))
     argv = ["--settings", settings, "--card", paths.card("data", "digits")]
     argv += ["--index", paths.folder("data", "digits") + "/index.json"]
-    argv += ["--train", *paths.shards("digits", "train")]
-    argv += ["--validation", *paths.shards("digits", "validation")]
+    shown = config.data["digits"].shards
+    argv += ["--shards", str(shown.train), str(shown.validation)]
     assert shards.main(argv) == 0
     torch.manual_seed(0)
     shape = ViTConfig(image_size=32, patch_size=8, width=16, depth=2, heads=2)

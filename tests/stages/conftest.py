@@ -21,14 +21,18 @@ import torch
 import yaml
 from PIL import Image
 
+from tessera.config.canonical import sha256_json
 from tessera.config.load import validate
 from tessera.config.resolve import settings_text
 from tessera.config.schema import STAGE_OF
 from tessera.io.files import sha256_file
+from tessera.io.shapes import part_shapes
 
 HERE = Path(__file__).parent
 RAW = yaml.safe_load((HERE / "config.yaml").read_text())
 SPLIT = ("features", "tokens", "samplings")
+WRAPPING = {"samples": "samplings", "usage": "tokens"}
+"""Stages that make no variant of their own, and the section of those that they read."""
 
 
 def draw_images(folder: Path) -> None:
@@ -93,9 +97,9 @@ class Pipeline:
         return Pipeline(self.root, raw)
 
     def settings(self, section: str, name: str, each: str | None = None) -> str:
-        """The canonical JSON of a variant; that of `samples` wraps a sampling's."""
-        if section == "samples":
-            return settings_text(self.config, "samplings", name, stage="samples")
+        """The canonical JSON of a variant; those of `samples` and `usage` wrap a variant's."""
+        if section in WRAPPING:
+            return settings_text(self.config, WRAPPING[section], name, stage=section)
         return settings_text(self.config, section, name, each)
 
     def card(self, section: str, name: str, out: Path | None = None, **which: Any) -> Path:
@@ -110,7 +114,7 @@ class Pipeline:
     def inputs(self, section: str, name: str, split: str, each: str | None) -> dict[str, Any]:
         """Flag → what a stage reads: cards and files."""
         card = self.card
-        variant = getattr(self.config, {"samples": "samplings"}.get(section, section))[name]
+        variant = getattr(self.config, WRAPPING.get(section, section))[name]
         shards = card("data", "shapes")
         tokenizers = [card("codebooks", "k8"), card("encoders", "vit")]
         if section in ("encoders", "autoencoders", "extractors"):
@@ -126,6 +130,8 @@ class Pipeline:
                 "tokenizer": tokenizers if variant.codebook else vqgan,
                 "split": split,
             }
+        if section == "usage":
+            return {"tokens": [card("tokens", name)]}
         if section in ("stage1", "probes"):
             stage1 = variant if section == "stage1" else self.config.stage1[each]
             found = {
@@ -170,15 +176,13 @@ class Pipeline:
         **flags: Any,
     ) -> tuple[str, list[str]]:
         """A stage and its arguments; `flags` replace or add single ones."""
-        stage = "samples" if section == "samples" else STAGE_OF[section]
+        stage = section if section in WRAPPING else STAGE_OF[section]
         card = self.card(section, name, out, each=each, split=split, part=part, parts=parts)
         values: dict[str, Any] = {"settings": self.settings(section, name, each), "card": card}
         if section == "data":
-            count = getattr(self.config.data[name], "shards", None)
             values["index"] = card.parent / "index.json"
-            for which in ("train", "validation"):
-                total = getattr(count, which, 0)
-                values[which] = [card.parent / f"{which}-{i}.tar" for i in range(total)]
+            if count := getattr(self.config.data[name], "shards", None):
+                values["shards"] = [count.train, count.validation]
         else:
             values |= self.inputs(section, name, split, each)
         if section in SPLIT:
@@ -231,6 +235,10 @@ class Pipeline:
         for name, entry in content["outputs"].items():
             file = card.parent / name
             entry |= {"sha256": sha256_file(file), "bytes": file.stat().st_size}
+            if "arrays" in entry:
+                entry["arrays"] = part_shapes(file)
+        made = {name: entry["sha256"] for name, entry in content["outputs"].items()}
+        content["digest"] = sha256_json({"outputs": made, "results": content["results"]})
         card.write_text(json.dumps(content))
         return card
 
@@ -246,6 +254,8 @@ def run_all(pipeline: Pipeline) -> None:
     for tokens in ("semantic", "codes", "other"):
         for split in ("train", "validation"):
             run("tokens", tokens, split=split)
+    for tokens in ("semantic", "codes"):
+        run("usage", tokens)
     for section in ("stage1", "stage2"):
         for name in getattr(pipeline.config, section):
             run(section, name, log_every=4)
@@ -272,10 +282,17 @@ class Processes:
             env=os.environ | threads | {"PYTHONPATH": str(HERE.parents[1] / "src")},
         )
 
-    def start(self, command: tuple[str, list[str]], log: Path, die_at: int | None = None) -> int:
+    def start(
+        self,
+        command: tuple[str, list[str]],
+        log: Path,
+        die_at: int | None = None,
+        environment: dict[str, str] | None = None,
+    ) -> int:
         """Starts a stage and returns the number of its process."""
         stage, argv = command
-        return self._ask({"stage": stage, "argv": argv, "log": str(log), "die_at": die_at})
+        question = {"stage": stage, "argv": argv, "log": str(log), "die_at": die_at}
+        return self._ask(question | {"environment": environment or {}})
 
     def wait(self, number: int) -> int:
         """Waits for a process; returns its status, negative for the signal that ended it."""

@@ -1,9 +1,9 @@
 """Runs stages as processes of their own, without paying for the imports each time.
 
 It imports all stages once, computes nothing, and forks for each line that it reads on its input:
-`{"stage", "argv", "log", "die_at"}` as JSON. The child dies by SIGKILL just before its `die_at`-th
-file (from 0) gets its final name, where that is given. The answer is the child's number, and to
-`{"wait": number}` its exit status as `subprocess` counts it.
+`{"stage", "argv", "log", "die_at", "environment"}` as JSON. The child dies by SIGKILL just before
+its `die_at`-th file (from 0) gets its final name, where that is given. The answer is the child's
+number, and to `{"wait": number}` its exit status as `subprocess` counts it.
 """
 
 import importlib
@@ -18,8 +18,11 @@ import tessera.stages
 from tessera.io import files
 
 
-def run_stage(stage: str, argv: list[str], log: str, die_at: int | None) -> None:
+def run_stage(
+    stage: str, argv: list[str], log: str, die_at: int | None, environment: dict[str, str]
+) -> None:
     """What the child does; never returns."""
+    os.environ.update(environment)
     output = os.open(log, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
     os.dup2(output, 1)
     os.dup2(output, 2)

@@ -54,6 +54,7 @@ STAGES = [
     ("tokens", "semantic", "shards", {}),
     ("tokens", "semantic", "tokenizer", {}),
     ("tokens", "codes", "tokenizer", {}),
+    ("usage", "semantic", "tokens", {}),
     ("stage1", "cond", "tokens", {}),
     ("stage1", "cond", "validation", {}),
     ("stage2", "ar", "semantic", {}),
@@ -122,15 +123,15 @@ def test_a_damaged_file(pipeline, out, inputs, user, flag, source, file, damage,
     split = "validation" if flag == "validation" else "train"
     card = pipeline.copy(*source, inputs, split=split)
     damage(card.parent / file)
-    refuse(pipeline, out, *user, re.escape(file), word, "run again", **{flag: card})
+    refuse(pipeline, out, *user, re.escape(file), word, "run `tessera repair`", **{flag: card})
 
 
 @pytest.mark.parametrize("damage", [truncate, Path.unlink], ids=["truncated", "missing"])
 def test_a_damaged_shard(pipeline, out, inputs, damage):
     """Shards are not hashed in each job, yet what is cut off is noticed."""
     card = pipeline.copy("data", "shapes", inputs)
-    damage(card.parent / "train-1.tar")
-    refuse(pipeline, out, "encoders", "vit", r"train-1\.tar", "run", shards=card)
+    damage(card.parent / "train-00001-of-00003.tar")
+    refuse(pipeline, out, "encoders", "vit", r"train-00001-of-00003\.tar", "run", shards=card)
 
 
 def test_a_card_that_is_no_card(pipeline, out, inputs):
@@ -234,6 +235,15 @@ def test_features_that_are_no_numbers(pipeline, out, inputs, value):
     pipeline.stamp(rewrite(card, features=arrays["features"]))
     words = ["NaN or infinity in 1 of", "point 5, channel 3", "check the encoder"]
     refuse(pipeline, out, "codebooks", "k8", *words, features=card)
+
+
+def test_fewer_samples_than_the_config_says(pipeline, out, inputs):
+    """A part that was cut and vouched for."""
+    card = pipeline.copy("samplings", "cond_ar", inputs)
+    arrays, _ = read_part(card.with_suffix(".zarr.zip"))
+    pipeline.stamp(rewrite(card, **{name: array[:7] for name, array in arrays.items()}))
+    words = ["parts of cond_ar hold 7 images, the config says 20", "run again"]
+    refuse(pipeline, out, "samples", "cond_ar", *words, parts=[card])
 
 
 def test_features_given_twice(pipeline, out):

@@ -1,9 +1,11 @@
 """A training that cannot go on says why and keeps what it has."""
 
 import errno
+import itertools
 import json
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -27,13 +29,13 @@ def stopped(pipeline, tmp_path, monkeypatch) -> Path:
     """A folder of results in which a training broke off after 6 updates, the disk being full."""
     save, count = torch.save, 0
 
-    def full(value, path):
+    def full(value, stream):
         nonlocal count
         count += 1
         if count > 2:
-            Path(path).write_bytes(b"half")
+            stream.write(b"half")
             raise OSError(errno.ENOSPC, "No space left on device")
-        save(value, path)
+        save(value, stream)
 
     with monkeypatch.context() as patch:
         patch.setattr(torch, "save", full)
@@ -77,11 +79,55 @@ def test_a_full_disk_at_the_weights(pipeline, tmp_path, monkeypatch):
     assert pipeline.run("stage1", "cond", tmp_path, **EVERY)["run"]["resumed_at"] == 24
 
 
-def test_half_a_checkpoint(pipeline, stopped):
-    """Cut off by something else than the program: the file is named, and what to do."""
-    state = state_of(stopped)
+@pytest.fixture
+def break_off(pipeline, tmp_path, monkeypatch) -> Callable[[int], Path]:
+    """Lets a training fail when it has saved some states; returns the last one's file."""
+
+    def run(saves: int) -> Path:
+        save, count = checkpoints.Checkpoint.save, itertools.count(1)
+
+        def failing(checkpoint, step, state):
+            if next(count) > saves:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            save(checkpoint, step, state)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(checkpoints.Checkpoint, "save", failing)
+            assert pipeline.call("stage1", "cond", tmp_path, **EVERY).error
+        return state_of(tmp_path)
+
+    return run
+
+
+def truncate(state: Path) -> None:
+    """As a disk may do after the program has written it well."""
     state.write_bytes(state.read_bytes()[: state.stat().st_size // 2])
-    outcome = pipeline.call("stage1", "cond", stopped, **EVERY)
+
+
+def flip(state: Path) -> None:
+    """One bit, in the weights that make up most of the file."""
+    content = bytearray(state.read_bytes())
+    content[len(content) // 2] ^= 1
+    state.write_bytes(content)
+
+
+@pytest.mark.parametrize("damage", [truncate, flip])
+def test_a_damaged_checkpoint(pipeline, tmp_path, break_off, damage):
+    """The training goes on from the one before, and ends as if nothing had been."""
+    state = break_off(2)
+    damage(state)
+    outcome = pipeline.call("stage1", "cond", tmp_path, **EVERY)
+    assert f"the checkpoint {state} is damaged" in outcome.text
+    made = pipeline.read("stage1", "cond", tmp_path)
+    assert made["run"]["resumed_at"] == 3
+    assert made["digest"] == pipeline.read("stage1", "cond")["digest"]
+
+
+def test_half_a_checkpoint_and_no_other(pipeline, tmp_path, break_off):
+    """Cut off by something else than the program: the file is named, and what to do."""
+    state = break_off(1)
+    truncate(state)
+    outcome = pipeline.call("stage1", "cond", tmp_path, **EVERY)
     assert f"the checkpoint {state} is damaged" in outcome.error
     assert "delete its folder and run again" in outcome.error
 

@@ -91,14 +91,12 @@ def rows(*parts: Path) -> list[tuple[int, bytes]]:
 def test_tokens_are_those_of_packed_images(placed, tmp_path, kind):
     """In parts and with threads too; the encoder and codebook are those of the packed images."""
     made, out = placed(kind), tmp_path / "out"
-    lists = {} if kind == "folder" else {"train": [], "validation": []}
-    if kind == "folder":
-        folder = made.card("data", "placed", out).parent
-        lists = {
-            "train": [folder / f"train-{i}.tsv" for i in range(3)],
-            "validation": [folder / "validation-0.tsv"],
-        }
-    card = made.run("data", "placed", out, **lists)
+    card = made.run("data", "placed", out)
+    lists = {
+        "train-00000-of-00003.tsv", "train-00001-of-00003.tsv", "train-00002-of-00003.tsv",
+        "validation-00000-of-00001.tsv",
+    }  # fmt: skip
+    assert set(card["outputs"]) == {"index.json"} | (lists if kind == "folder" else set())
     assert (card["results"]["train_images"], card["results"]["validation_images"]) == (48, 12)
     assert not list(out.rglob("*.tar"))
     shards = made.card("data", "placed", out)
@@ -128,12 +126,12 @@ def test_a_broken_image_stops_its_job_with_a_cure(placed, pipeline, tmp_path):
     tar(tmp_path / "train-0.tar", samples[::3])
     sources.forget()
     shards = made.card("data", "placed", out)
-    made.run("data", "placed", out, train=[], validation=[])
+    made.run("data", "placed", out)
     outcome = made.call("tokens", "placed", out, shards=shards)
     for words in ("train-0.tar", "no readable image", f"add '{samples[0][0]}' to `exclude`"):
         assert words in outcome.error
     mended = made.changed({"data.placed.exclude": [samples[0][0]]})
-    mended.run("data", "placed", out, train=[], validation=[])
+    mended.run("data", "placed", out)
     card = mended.run("tokens", "placed", out, shards=shards)
     assert card["results"]["images"] == 47
 
@@ -154,6 +152,6 @@ def test_a_flat_validation_folder_is_said(placed, pipeline, tmp_path):
 def test_the_cards_say_what_was_excluded(placed, tmp_path):
     """None as a rule."""
     made = placed("parquet")
-    card = made.run("data", "placed", tmp_path / "out", train=[], validation=[])
+    card = made.run("data", "placed", tmp_path / "out")
     assert card["results"]["excluded"] == 0
     assert json.loads(json.dumps(card["node"]["inputs"]["files"]))

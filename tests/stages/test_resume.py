@@ -107,8 +107,8 @@ def test_killed_before_the_card(pipeline, processes, tmp_path):
     states = 24 // 3
     for files in (0, 1, 2, 3):  # weights, config, metrics, card
         log = tmp_path / "log.txt"
-        # The first run saves its states before; the later ones begin with rewriting the metrics.
-        number = processes.start(command, log, die_at=1 + files + (0 if files else states))
+        # The first run saves its states before; all begin with the owner and the metrics.
+        number = processes.start(command, log, die_at=2 + files + (0 if files else states))
         assert processes.wait(number) == -signal.SIGKILL, log.read_text()
         assert not card.exists()
     content = pipeline.run(*training, out, **EVERY)
@@ -137,7 +137,9 @@ def test_a_changed_input_starts_over(pipeline, processes, tmp_path):
     stop(processes, pipeline.command("stage1", "cond", out, **EVERY), out, signal.SIGKILL)
     card = pipeline.copy("tokens", "semantic", tmp_path / "doctored")
     content = json.loads(card.read_text())
-    card.write_text(json.dumps(content | {"digest": "0" * 64}))
+    content["results"]["another"] = "number"
+    card.write_text(json.dumps(content))
+    pipeline.stamp(card)
     made = pipeline.run("stage1", "cond", out, **EVERY, tokens=card)
     assert made["run"]["resumed_at"] == 0
 

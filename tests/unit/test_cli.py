@@ -1,5 +1,6 @@
 """The command line."""
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from tessera import cli
 from tessera.cli import main
 from tessera.config import lock, sources
 from tessera.config.load import load
+from tessera.config.published import read_record
 from tessera.config.resolve import settings_text
 from tessera.config.schema import Config, stages
 
@@ -71,7 +73,7 @@ def test_config_files_are_laid_over_config_yaml(checkout, capsys):
         (["settings", "evaluations", "digits"], "give --each with one of cond_ar, vq"),
         (["settings", "probes", "linear", "--each", "vq"], "one of uncond, wide"),
         (["settings", "stage1", "cond", "--each", "vq"], "--each is for evaluations and probes"),
-        (["settings", "stage1", "cond", "--stage", "stage1"], "--stage is for samples"),
+        (["settings", "stage1", "cond", "--stage", "stage1"], "--stage is for "),
         (["check", "--configfile", "absent.yaml"], "config file absent.yaml does not exist"),
         (["lock", "--accept", "stage9"], "'stage9' is no stage: choose of shards"),
         (["lock", "--accept", "all", "--bump", "stage1"], "stage1 is both accepted and bumped"),
@@ -93,6 +95,54 @@ def test_check_says_what_a_config_holds(checkout, capsys):
     out = capsys.readouterr().out.splitlines()
     assert out[0] == "config.yaml: valid"
     assert "  stage1: cond, uncond, wide, vq, shapes" in out
+
+
+def test_check_names_the_files_that_make_up_the_config(checkout, capsys):
+    """A file may be based on others, and config.yaml may be none of them."""
+    (checkout / "whole.yaml").write_text(f"base: null\n{EXAMPLE.read_text()}")
+    (checkout / "mine.yaml").write_text("base: whole.yaml\ntitle: mine\n")
+    (checkout / "more.yaml").write_text("title: more\n")
+    assert main(["check", "--configfile", "mine.yaml", "more.yaml"]) == 0
+    out = capsys.readouterr().out.splitlines()
+    assert out[0] == "whole.yaml + mine.yaml + more.yaml: valid"
+
+
+def test_check_lists_all_files_that_are_wrong(checkout, capsys):
+    """Absent, of another digest, changed after the import: a line each, and what is right none."""
+    overlay = {
+        "data": {"shapes": {"path": "nowhere"}, "tars": {"kind": "webdataset", "train": "*.tar"}},
+        "encoders": {"eye": {"kind": "timm", "model": "vit", "weights": "eye.pth"}},
+        "codebooks": {
+            "km": {"kind": "published", "path": "km", "encoder": "eye"},
+            "there": {"kind": "published", "path": "there", "encoder": "eye"},
+            "changed": {"kind": "published", "path": "changed", "encoder": "eye"},
+        },
+        "extractors": {"net": {"kind": "inception", "weights": "net.pth", "sha256": "0" * 8}},
+        "evaluations": {"adm": {"extractor": "net", "statistics": "s.npz", "samplings": ["vq"]}},
+    }
+    (checkout / "mine.yaml").write_text(json.dumps(overlay))
+    (checkout / "net.pth").write_bytes(b"net")
+    for name, content in (("there", b"centroids"), ("changed", b"others")):
+        (checkout / name).mkdir()
+        (checkout / name / "centroids.npy").write_bytes(content)
+        files = {"centroids.npy": hashlib.sha256(b"centroids").hexdigest()}
+        record = {"section": "codebooks", "files": files, "source": {}, "facts": {}}
+        (checkout / name / "published.json").write_text(json.dumps(record))
+    read_record.cache_clear()
+    assert main(["check", "--configfile", "mine.yaml"]) == 1
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    expected = [
+        "error: config: data.shapes: the image folder nowhere does not exist: link your images",
+        "error: config: data.tars: no file matches *.tar: correct the pattern",
+        "error: config: encoders.eye: the file eye.pth does not exist: download it",
+        "error: config: codebooks.km: no imported weights lie in km: run `tessera import",
+        "error: config: codebooks.changed: changed/centroids.npy is absent or not what",
+        "error: config: extractors.net: the file net.pth has the SHA-256",
+        "error: config: evaluations.adm: the file s.npz does not exist",
+    ]
+    for line, begin in zip(printed.err.splitlines(), expected, strict=True):
+        assert line.startswith(begin)
 
 
 def test_check_looks_for_the_image_folders(checkout, capsys):
@@ -161,7 +211,7 @@ def test_a_stage_runs_with_its_own_arguments(monkeypatch):
 
 def test_a_stages_mistake_is_one_sentence(checkout):
     """The stage itself prints it."""
-    words = ["shards", "--settings", "{}", "--card", "c.json", "--train", "t", "--validation", "v"]
+    words = ["shards", "--settings", "{}", "--card", "c.json", "--shards", "1", "1"]
     result = subprocess.run(
         [sys.executable, "-m", "tessera.cli", *words, "--index", "i.json"],
         capture_output=True,

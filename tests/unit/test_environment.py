@@ -10,17 +10,27 @@ import yaml
 
 LIGHT = (
     "tessera.cli",
+    "tessera.plan.arrays",
     "tessera.plan.demand",
+    "tessera.plan.table",
     "tessera.config.load",
     "tessera.config.resolve",
     "tessera.config.guard",
+    "tessera.config.jobs",
     "tessera.config.lineage",
     "tessera.config.schema",
     "tessera.config.paths",
     "tessera.decisions",
     "tessera.fingerprint",
+    "tessera.integrity.rebuild",
+    "tessera.integrity.survey",
     "tessera.io.cards",
     "tessera.report.outputs",
+    "tessera.reruns.causes",
+    "tessera.reruns.graph",
+    "tessera.reruns.launch",
+    "tessera.reruns.words",
+    "tessera.running",
 )
 HEAVY = {
     "torch",

@@ -54,6 +54,24 @@ def test_every_recipe_is_valid(name: str) -> None:
     assert config.results != "results"
 
 
+def test_fewer_samples_of_the_published_models_without_one_of_them(tmp_path: Path) -> None:
+    """A sampling that is off detaches none but its own heirs: the last one follows its parent."""
+    mine = tmp_path / "mine.yaml"
+    mine.write_text(
+        f"base: {REPO / 'configs/published-digit.yaml'}\n"
+        "samplings: {uncond_base_ar: null, cond_base_ar: {count: 10_000}}\n"
+        "evaluations:\n"
+        "  validation: {samplings: [uncond_base_masked, cond_base_ar, cond_base_masked, vq_base]}\n"
+    )
+    counts = {name: entry.count for name, entry in load([mine]).samplings.items()}
+    assert counts == {
+        "uncond_base_masked": 50_000,
+        "cond_base_ar": 10_000,
+        "cond_base_masked": 10_000,
+        "vq_base": 50_000,
+    }
+
+
 @pytest.mark.parametrize(("name", "variant", "clusters", "original"), STAGE1)
 def test_stage1_has_the_original_size(
     full_size: dict[str, dict[str, int]], name: str, variant: str, clusters: int, original: str

@@ -1,19 +1,25 @@
 """The real Snakefile and rules on stubs: a copy of the workflow whose `python` only makes files."""
 
-import json
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tessera.config import guard, lock, sources
+from tessera.config.jobs import jobs
 from tessera.config.load import load, read_yaml
 from tessera.report.outputs import figure_files, figure_names, table_files, table_names
+from tessera.reruns.causes import reasons
+from tessera.reruns.graph import read
+from tessera.reruns.outdated import read_cards
+from tessera.reruns.words import answer
 
 HERE = Path(__file__).parent
 REPO = HERE.parents[1]
@@ -39,16 +45,10 @@ class Workflow:
         self, *arguments: str, stub: Path = STUB, **variables: str
     ) -> subprocess.CompletedProcess[str]:
         """Runs Snakemake's command on the stubs; returns its status and all that it printed."""
-        variables = {
-            "PATH": f"{stub}:{Path(sys.executable).parent}:{os.environ['PATH']}",
-            "PYTHONPATH": str(REPO / "src"),
-            **variables,
-        }
-        environment = {k: v for k, v in os.environ.items() if k != guard.VARIABLE}
         return subprocess.run(
-            [sys.executable, "-m", "snakemake", "--cores", "2", *arguments],
+            self.command(*arguments),
             cwd=self.folder,
-            env=environment | variables,
+            env=self.environment(stub) | variables,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -56,18 +56,48 @@ class Workflow:
             check=False,
         )
 
-    def jobs(self, configfiles: Sequence[Path] = ()) -> set[str]:
-        """The jobs that a run would start, as `rule/wildcard/…`, without the rule `all`.
+    @staticmethod
+    def command(*arguments: str) -> list[str]:
+        """Snakemake's command."""
+        return [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
 
-        The dry run happens in this process: half a second instead of three.
+    @staticmethod
+    def environment(stub: Path = STUB) -> dict[str, str]:
+        """The environment in which `python` is a stub."""
+        inherited = {name: value for name, value in os.environ.items() if name != guard.VARIABLE}
+        return inherited | {
+            "PATH": f"{stub}:{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "PYTHONPATH": str(REPO / "src"),
+        }
+
+    def jobs(self, configfiles: Sequence[Path] = (), targets: Sequence[str] = ()) -> set[str]:
+        """The jobs that a run would start, as `rule/wildcard/…`, without the rule `all`."""
+        with self._dag(configfiles, targets) as dag:
+            return _labels(dag)
+
+    def explained(self) -> tuple[set[str], set[str], str]:
+        """The jobs that a run would start, those that the explanation names, and its words.
+
+        Both look at one graph: it takes a third of a second to build.
         """
+        with self._dag() as dag:
+            config = load([self.config])
+            planned = jobs(config)
+            found = read(dag, planned)
+            why = reasons(config, planned, read_cards(planned), found.due)
+            named = {one.job.label for one in found.due}
+            return _labels(dag), named, answer(found.count, planned, why)
+
+    @contextmanager
+    def _dag(self, configfiles: Sequence[Path] = (), targets: Sequence[str] = ()) -> Iterator[Any]:
+        """Snakemake's graph of a dry run, in this process: half a second instead of three."""
         # Imported here: only these tests need Snakemake, and it takes a second.
         from snakemake.api import SnakemakeApi
         from snakemake.settings import types
 
         os.environ.pop(guard.VARIABLE, None)
         lock.stage_versions.cache_clear()
-        sources.fingerprint.cache_clear()
+        sources.forget()
         quiet = {types.Quietness.ALL}
         triggers = [types.RerunTrigger.parse_choice(name) for name in self.triggers()]
         with SnakemakeApi(types.OutputSettings(quiet=quiet, dryrun=True)) as api:
@@ -77,23 +107,25 @@ class Workflow:
                 snakefile=self.folder / "Snakefile",
                 workdir=self.folder,
             )
-            dag = workflow.dag(types.DAGSettings(rerun_triggers=frozenset(triggers)))
-            dag.list_changes(types.ChangeType.PARAMS)  # builds the graph and starts nothing
-            jobs = list(workflow._workflow.dag.needrun_jobs(exclude_finished=False))
+            workflow.dag(
+                types.DAGSettings(targets=frozenset(targets), rerun_triggers=frozenset(triggers))
+            )
+            # What each of Snakemake's commands begins with; nothing is started.
+            workflow._workflow._prepare_dag(
+                forceall=False, ignore_incomplete=False, lock_warn_only=True
+            )
+            workflow._workflow._build_dag()
+            yield workflow._workflow.dag
         os.environ.pop(guard.VARIABLE, None)
-        return {_label(job) for job in jobs} - {"all"}
-
-    @staticmethod
-    def bump(stage: str) -> None:
-        """Raises a stage's version in the lock that the tests use."""
-        locked = json.loads(lock.LOCK.read_text())
-        locked[stage]["version"] += 1
-        lock.LOCK.write_text(json.dumps(locked))
 
     def triggers(self) -> list[str]:
         """What makes a file stale, from the profile that every run uses."""
         profile = read_yaml(self.folder / "profiles" / "default" / "config.yaml")
         return list(profile["rerun-triggers"])
+
+
+def _labels(dag) -> set[str]:
+    return {_label(job) for job in dag.needrun_jobs(exclude_finished=False)} - {"all"}
 
 
 def _label(job) -> str:
@@ -104,12 +136,19 @@ def _label(job) -> str:
     return "/".join([*pieces, *([f"{part}-of-{parts}"] if part else [])])
 
 
-def copy_workflow(folder: Path) -> Workflow:
-    """Copies what a checkout runs from, with the tests' config and a folder of images."""
+def copy_workflow(folder: Path, results: str = "results") -> Workflow:
+    """Copies what a checkout runs from, with the tests' config and a folder of images.
+
+    Args:
+        folder: the copy; made where it is absent.
+        results: the folder of its results.
+    """
+    folder.mkdir(exist_ok=True)
     for name in ("rules", "profiles", "envs"):
         shutil.copytree(REPO / name, folder / name)
     shutil.copy(REPO / "Snakefile", folder)
-    shutil.copy(HERE / "config.yaml", folder)
+    text = (HERE / "config.yaml").read_text()
+    (folder / "config.yaml").write_text(text.replace("results: results", f"results: {results}"))
     for label in ("round", "square"):
         (folder / "images" / label).mkdir(parents=True)
         for number in range(5):
@@ -137,26 +176,74 @@ def finished_run(tmp_path_factory) -> Workflow:
     workflow = copy_workflow(tmp_path_factory.mktemp("workflow"))
     result = workflow.run()
     assert result.returncode == 0, result.stdout
+    shutil.copy(lock.LOCK, workflow.folder / "stages.lock.json")
     return workflow
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _parsed_once() -> Iterator[None]:
+    """Equal rule files are turned into Python once: a quarter of the time that a graph takes."""
+    from snakemake.api import SnakemakeApi  # noqa: F401  its modules import each other
+
+    workflow = sys.modules["snakemake.workflow"]
+    parse, parsed = workflow.parse, {}
+
+    def recall(file, made, linemap, rulecount=0):
+        key = (Path(file.get_path_or_uri(secret_free=True)).read_text(), rulecount)
+        if key not in parsed:
+            lines: dict[int, int] = {}
+            parsed[key] = (*parse(file, made, lines, rulecount=rulecount), lines)
+        code, count, lines = parsed[key]
+        linemap.update(lines)
+        return code, count
+
+    workflow.parse = recall
+    yield
+    workflow.parse = parse
+
+
+class Snapshot:
+    """All files of a workflow as they are, to be put back."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.files = {path: (path.read_bytes(), _state(path)) for path in self._paths()}
+
+    def _paths(self) -> Iterator[Path]:
+        own = (path for path in self.folder.iterdir() if path.name != ".snakemake")
+        for path in own:
+            yield from (file for file in [path, *path.rglob("*")] if file.is_file())
+
+    def put_back(self) -> None:
+        for path in list(self._paths()):
+            if path not in self.files:
+                path.unlink()
+        for path, (content, state) in self.files.items():
+            if not path.exists() or _state(path) != state:
+                path.write_bytes(content)
+                os.utime(path, ns=(state[1], state[1]))
+
+
+def _state(path: Path) -> tuple[int, int]:
+    """Size and time of change of a file."""
+    found = path.stat()
+    return found.st_size, found.st_mtime_ns
+
+
+@pytest.fixture(scope="session")
+def snapshot(finished_run) -> Snapshot:
+    return Snapshot(finished_run.folder)
+
+
 @pytest.fixture
-def finished(finished_run, monkeypatch) -> Iterator[Workflow]:
-    """The finished workflow; the config, the images and the lock are put back afterwards."""
-    config, images = finished_run.config.read_text(), {}
-    for path in (finished_run.folder / "images").rglob("*.png"):
-        images[path] = (path.read_text(), path.stat().st_mtime_ns)
-    own_lock = finished_run.folder / "stages.lock.json"
-    shutil.copy(lock.LOCK, own_lock)
-    monkeypatch.setattr(lock, "LOCK", own_lock)
+def finished(finished_run, snapshot, monkeypatch) -> Iterator[Workflow]:
+    """The finished workflow; all its files, the lock of the stages too, are put back afterwards."""
+    monkeypatch.setattr(lock, "LOCK", finished_run.folder / "stages.lock.json")
     monkeypatch.chdir(finished_run.folder)  # Snakemake changes the folder too
     yield finished_run
-    finished_run.config.write_text(config)
-    for path, (text, time) in images.items():
-        path.write_text(text)
-        os.utime(path, ns=(time, time))
+    snapshot.put_back()
     lock.stage_versions.cache_clear()
-    sources.fingerprint.cache_clear()
+    sources.forget()
 
 
 @pytest.fixture

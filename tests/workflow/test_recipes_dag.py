@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tessera.config.jobs import jobs
 from tessera.config.load import load
 from tessera.config.resolve import settings_text
 from tessera.config.schema import STAGE_OF
@@ -122,3 +123,10 @@ def test_published_weights_may_move(fresh, monkeypatch):
     assert fresh.jobs() == set()
     use("other")
     assert {"published_autoencoder/vqgan", "tokens/codes/train/0000-of-0002"} <= fresh.jobs()
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_has_the_jobs_that_are_said_of_it(recipes, name):
+    """Published weights, folders read in place and Inception's file among them."""
+    file = recipes.folder / "configs" / name
+    assert recipes.jobs([file]) == {job.label for job in jobs(load([file]))}

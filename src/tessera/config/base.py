@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -28,6 +29,17 @@ def untracked(default: Any, description: str, **options: Any) -> Any:
     """A field that never changes numbers (labels, hardware knobs) and so never reruns a stage."""
     return Field(
         default=default, description=description, json_schema_extra={"tracked": False}, **options
+    )
+
+
+def added(default: Any, description: str, **options: Any) -> Any:
+    """A tracked field that is younger than the results of its section.
+
+    It is in a node only where it is set. Variants without it so keep the nodes that they had before
+    the field was there, and none of them runs again.
+    """
+    return Field(
+        default=default, description=description, json_schema_extra={"added": True}, **options
     )
 
 
@@ -97,6 +109,7 @@ def default_kind(kind: str) -> BeforeValidator:
     return BeforeValidator(fill)
 
 
+@cache
 def references(settings: type[BaseModel]) -> dict[str, Reference]:
     """The fields of a settings class that name other variants."""
     found = {}
@@ -107,6 +120,7 @@ def references(settings: type[BaseModel]) -> dict[str, Reference]:
     return found
 
 
+@cache
 def tracked_fields(settings: type[BaseModel]) -> list[str]:
     """The fields that make a result: neither references nor marked as untracked."""
     names = []
@@ -117,6 +131,26 @@ def tracked_fields(settings: type[BaseModel]) -> list[str]:
         if name not in references(settings):
             names.append(name)
     return names
+
+
+def tracked_values(variant: BaseModel) -> dict[str, Any]:
+    """The settings of a variant that are in its node, as JSON values.
+
+    A nested class is there with all its fields: `added` is for the fields of a variant itself.
+    """
+    dumped = variant.model_dump(mode="json")
+    return {
+        name: dumped[name]
+        for name in tracked_fields(type(variant))
+        if not _is_added_and_unset(variant, name)
+    }
+
+
+def _is_added_and_unset(variant: BaseModel, name: str) -> bool:
+    field = type(variant).model_fields[name]
+    extra = field.json_schema_extra
+    younger = isinstance(extra, dict) and extra.get("added") is True
+    return younger and getattr(variant, name) == field.default
 
 
 def require_heads(width: int, heads: int) -> None:

@@ -1,12 +1,11 @@
 """What must hold between variants, checked before any compute."""
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Collection, Mapping
 
-from tessera.config import lineage
-from tessera.config.base import Reference, references
+from tessera.config import fit, lineage
+from tessera.config.dangling import require_targets
 from tessera.config.results import ClassifierExtractor
-from tessera.config.schema import Config
+from tessera.config.schema import SPREAD, Config, stages
 from tessera.config.tokenizers import (
     FittedCodebook,
     PublishedCodebook,
@@ -17,35 +16,19 @@ from tessera.config.training import TrainedStage1, TrainedStage2
 from tessera.errors import UserError
 
 
-def check(config: Config) -> None:
+def check(config: Config, off: Mapping[str, Collection[str]]) -> None:
     """Raises the first contradiction found.
+
+    Args:
+        config: the config, whose single variants are valid.
+        off: section → variants that the config files switch off.
 
     Raises:
         UserError: a reference that names nothing, or variants that do not fit together.
     """
-    for section, name, field, reference, target in _references(config):
-        known = getattr(config, reference.section)
-        if target not in known:
-            raise UserError(
-                f"config: {section}.{name}.{field} names {target!r}, which is not in "
-                f"{reference.section}: add it there, or choose one of {sorted(known)}"
-            )
+    require_targets(config, off)
     for inspect in CHECKS:
         inspect(config)
-
-
-def _references(config: Config) -> Iterator[tuple[str, str, str, Reference, str]]:
-    for section in type(config).model_fields:
-        variants = getattr(config, section)
-        if not isinstance(variants, dict):
-            continue
-        for name, variant in variants.items():
-            for field, reference in references(type(variant)).items():
-                value: Any = getattr(variant, field)
-                targets = value if isinstance(value, tuple) else (value,)
-                for target in targets:
-                    if target is not None:
-                        yield section, name, field, reference, target
 
 
 def _crops(config: Config) -> None:
@@ -258,6 +241,26 @@ def _batches(config: Config) -> None:
                     f"config: {stage}.{name}.training.batch ({batch}) is not divisible by "
                     f"execution.{stage}.micro_batch ({micro}): change one of them"
                 )
+            processes = config.execute(stage).processes
+            if batch % ((micro or 1) * processes):
+                of = f" of {micro} images" if micro else ""
+                raise UserError(
+                    f"config: {stage}.{name}.training.batch ({batch}) cannot be cut into equal "
+                    f"numbers of micro-batches{of} for {processes} processes, one for each GPU of "
+                    f"execution.{stage}: change the batch, gpus, nodes or micro_batch"
+                )
+
+
+def _processes(config: Config) -> None:
+    """Refuses several GPUs for a job that would leave all but one of them idle."""
+    for stage in sorted({*stages()} - {*SPREAD}):
+        execution = config.execute(stage)
+        if execution.processes > 1:
+            raise UserError(
+                f"config: execution.{stage} gives {execution.gpus} GPUs on {execution.nodes} nodes "
+                f"to each job of {stage}, which is one process: set gpus to 1 at most and nodes to "
+                "1 there; stages that take `parts` use more GPUs by more parts"
+            )
 
 
 CHECKS = (
@@ -271,5 +274,7 @@ CHECKS = (
     _reconstructions,
     _names,
     _batches,
+    _processes,
+    *fit.CHECKS,
 )
 """In this order: the later ones rely on what the earlier ones found."""

@@ -4,6 +4,7 @@ One folder a stage, in it one a variant. The workflow and the command line both 
 """
 
 from pathlib import PurePosixPath
+from typing import Any
 
 from tessera.config.data import FolderData, ParquetData, WebDatasetData
 from tessera.config.schema import STAGE_OF, Config
@@ -15,6 +16,18 @@ SPLITS = ("train", "validation")
 def part_name(part: int, parts: int) -> str:
     """`part-0003-of-0008`: the count is in the name, so that another split never mixes in."""
     return f"part-{part:04d}-of-{parts:04d}"
+
+
+def shard_names(data: Any, split: str, count: int) -> list[str]:
+    """The files of a split that the stage `shards` writes beside the index.
+
+    Args:
+        data: the settings of the data set.
+        split: the split.
+        count: how many files; 0 where files that hold many images are read in place.
+    """
+    ending = "tsv" if isinstance(data, FolderData) and data.in_place else "tar"
+    return [f"{split}-{number:05d}-of-{count:05d}.{ending}" for number in range(count)]
 
 
 class Paths:
@@ -66,13 +79,11 @@ class Paths:
         Tar files, or lists of files where a folder is read in place; nothing for files that hold
         many images already.
         """
-        variant = self.config.data[data]
-        if isinstance(variant, WebDatasetData | ParquetData):
-            return []
-        count = getattr(variant.shards, split)
-        kind = "tsv" if isinstance(variant, FolderData) and variant.in_place else "tar"
-        folder = self.folder("data", data)
-        return [f"{folder}/{split}-{i:05d}-of-{count:05d}.{kind}" for i in range(count)]
+        variant, folder = self.config.data[data], self.folder("data", data)
+        count = 0
+        if not isinstance(variant, WebDatasetData | ParquetData):
+            count = getattr(variant.shards, split)
+        return [f"{folder}/{name}" for name in shard_names(variant, split, count)]
 
     def pair(self, section: str, name: str, each: str) -> str:
         """The card of one job of a variant that makes a job for each entry of a list."""

@@ -12,6 +12,23 @@ from tessera.errors import UserError
 RECORD = "published.json"
 """Written last by `tessera import`: section, source, digest of each file."""
 
+IMPORTS = {
+    "stage1": "stage1",
+    "stage2": "stage2",
+    "autoencoder": "autoencoders",
+    "encoder": "encoders",
+    "codebook": "codebooks",
+}
+"""What `tessera import digit` calls a section of the config."""
+
+STAND_INS = "stand-ins"
+"""The folder of the files that `make imagenet-shape` makes for a rehearsal."""
+
+
+def is_stand_in(path: str) -> bool:
+    """Whether a file belongs to the rehearsal, which makes its own."""
+    return STAND_INS in Path(path).parts
+
 
 @cache
 def read_record(folder: str, section: str) -> dict[str, Any]:
@@ -28,11 +45,13 @@ def read_record(folder: str, section: str) -> dict[str, Any]:
     try:
         record = json.loads(file.read_text(encoding="utf-8"))
         found, files = record["section"], record["files"]
-    except FileNotFoundError as error:
-        raise UserError(
-            f"{file} does not exist: write the folder with `tessera import digit`, or correct "
-            "`path` in the config"
-        ) from error
+    except (FileNotFoundError, NotADirectoryError) as error:
+        word = next(word for word, known in IMPORTS.items() if known == section)
+        cure = f"run `tessera import digit {word} FILE --out {folder}`"
+        cure += " (docs/imagenet.md says which file), or correct `path`"
+        if is_stand_in(folder):
+            cure = "run `make imagenet-shape`, which makes them"
+        raise UserError(f"no imported weights lie in {folder}: {cure}") from error
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(
             f"{file} is no record of imported weights: delete the folder and run "
@@ -44,6 +63,21 @@ def read_record(folder: str, section: str) -> dict[str, Any]:
             "`path` in the config"
         )
     return dict(record)
+
+
+def require_files(folder: str, section: str) -> None:
+    """Checks the digests of all files in a folder; reads them whole.
+
+    Raises:
+        UserError: there is no record, or a file is absent or not the one that was imported.
+    """
+    for name, digest in read_record(folder, section)["files"].items():
+        file = Path(folder) / Path(name).name  # a record cannot name files elsewhere
+        if not file.is_file() or sha256_of(str(file), None) != digest:
+            raise UserError(
+                f"{file} is absent or not what `tessera import` wrote (its SHA-256 differs): "
+                "import the weights again"
+            )
 
 
 def sha256_of(path: str, wanted: str | None) -> str:
@@ -60,7 +94,10 @@ def sha256_of(path: str, wanted: str | None) -> str:
     """
     file = Path(path)
     if not file.is_file():
-        raise UserError(f"the file {path} does not exist: download it, or correct the path")
+        cure = "download it (docs/imagenet.md says which it is), or correct the path"
+        if is_stand_in(path):
+            cure = "run `make imagenet-shape`, which makes it"
+        raise UserError(f"the file {path} does not exist: {cure}")
     state = file.stat()
     found = _digest(path, state.st_size, state.st_mtime_ns)
     if wanted is not None and not found.startswith(wanted):
@@ -82,11 +119,27 @@ def imported_sizes(folder: str) -> dict[str, Any]:
 
     For checks before a run. The stage that adopts the folder says what is wrong with it.
     """
-    try:
-        config = json.loads((Path(folder) / "model.json").read_text(encoding="utf-8"))["config"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
+    config = _read_map(Path(folder) / "model.json").get("config")
     return config if isinstance(config, dict) else {}
+
+
+def imported_model(folder: str) -> str | None:
+    """What kind of network lies in a folder, such as "MaskGIT"; None where that is not known."""
+    return _read_map(Path(folder) / "model.json").get("model")
+
+
+def imported_facts(folder: str) -> dict[str, Any]:
+    """What the record of a folder tells beside its digests, such as a codebook's clusters."""
+    facts = _read_map(Path(folder) / RECORD).get("facts")
+    return facts if isinstance(facts, dict) else {}
+
+
+def _read_map(file: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def contents(folder: str, section: str) -> str:

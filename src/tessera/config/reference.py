@@ -49,7 +49,8 @@ def _table_rows(model: type[BaseModel], fields: dict[str, FieldInfo]) -> list[st
         notes = []
         if name in named:
             notes.append(f"→ `{named[name].section}`")
-        if isinstance(field.json_schema_extra, dict):
+        extra = field.json_schema_extra
+        if isinstance(extra, dict) and extra.get("tracked") is False:
             notes.append("*untracked*")
         if choices := _choices(field.annotation):
             notes.append("one of " + ", ".join(f"`{choice}`" for choice in choices))
@@ -82,7 +83,9 @@ def _kind(model: type[BaseModel]) -> str:
 
 
 def _variant_classes(field: FieldInfo) -> list[type[BaseModel]]:
-    """The settings classes in a section's `dict[Name, …]`; none for a plain setting."""
+    """The settings classes of a section, of one or of named variants; none for a plain setting."""
+    if isinstance(field.annotation, type) and issubclass(field.annotation, Settings):
+        return [field.annotation]
     if get_origin(field.annotation) is not dict:
         return []
     value = get_args(field.annotation)[1]

@@ -10,7 +10,7 @@ folder.
 
 from typing import Any
 
-from tessera.config.base import Published, Variant, references, tracked_fields
+from tessera.config.base import Published, Variant, references, tracked_values
 from tessera.config.canonical import canonical_json, sha256_json
 from tessera.config.lock import stage_versions
 from tessera.config.published import contents, sha256_of
@@ -18,6 +18,7 @@ from tessera.config.results import Evaluation, InceptionExtractor
 from tessera.config.schema import STAGE_OF, Config, stage_of
 from tessera.config.sources import source_state
 from tessera.config.tokenizers import TimmEncoder
+from tessera.errors import UserError
 
 Node = dict[str, Any]
 
@@ -37,9 +38,8 @@ def node(
     Returns:
         `{"stage", "version", "settings", "inputs"}`; `views`, which no stage makes, has no stage.
     """
-    variant = getattr(config, section)[name]
-    dumped = variant.model_dump(mode="json")
-    settings = {field: dumped[field] for field in tracked_fields(type(variant))}
+    variant: Variant = getattr(config, section)[name]
+    settings = tracked_values(variant)
     inputs: dict[str, Any] = {}
     for field, reference in references(type(variant)).items():
         value = getattr(variant, field)
@@ -52,7 +52,7 @@ def node(
             }
         elif value is not None:
             inputs[field] = node(config, reference.section, value, files=files)
-    if files and (state := _state_of_files(section, variant)) is not None:
+    if files and (state := state_of_files(section, name, variant)) is not None:
         inputs["files"] = state
     made: Node = {"settings": settings, "inputs": inputs}
     if section in STAGE_OF:
@@ -61,15 +61,22 @@ def node(
     return made
 
 
-def _state_of_files(section: str, variant: Variant) -> str | None:
-    """What tells that a file which a variant names was replaced; None where it names none."""
-    if isinstance(variant, Published):
-        return contents(variant.path, section)
-    if isinstance(variant, TimmEncoder | InceptionExtractor):
-        return variant.weights and sha256_of(variant.weights, variant.sha256)
-    if isinstance(variant, Evaluation):
-        return variant.statistics and sha256_of(variant.statistics, variant.statistics_sha256)
-    return source_state(variant)
+def state_of_files(section: str, name: str, variant: Variant) -> str | None:
+    """What tells that a file which a variant names was replaced; None where it names none.
+
+    Raises:
+        UserError: a file is absent, or not the one that the config says.
+    """
+    try:
+        if isinstance(variant, Published):
+            return contents(variant.path, section)
+        if isinstance(variant, TimmEncoder | InceptionExtractor):
+            return variant.weights and sha256_of(variant.weights, variant.sha256)
+        if isinstance(variant, Evaluation):
+            return variant.statistics and sha256_of(variant.statistics, variant.statistics_sha256)
+        return source_state(variant)
+    except UserError as error:
+        raise UserError(f"config: {section}.{name}: {error}") from error
 
 
 def settings_text(
@@ -100,7 +107,7 @@ def config_digest(config: Config) -> str:
     """Digest of everything that makes numbers, and of what is asked for."""
     nodes: dict[str, Any] = {"results": config.results}
     for section in ("views", *STAGE_OF):
-        variants = getattr(config, section)
+        variants: dict[str, Variant] = getattr(config, section)
         nodes[section] = {name: node(config, section, name, files=False) for name in variants}
         for name, variant in variants.items():
             for field, reference in references(type(variant)).items():

@@ -1,10 +1,11 @@
 """The whole config: sections of named variants."""
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
 from tessera.config.base import Name, Settings, Variant
+from tessera.config.computing import Dask
 from tessera.config.data import Data, Views
 from tessera.config.results import (
     Evaluation,
@@ -19,7 +20,11 @@ from tessera.config.training import Stage1, Stage2
 
 
 class Execution(Settings):
-    """What a stage's jobs may use. Never changes a number, so never reruns a finished stage."""
+    """What a stage's jobs may use: no setting of a result, so it never reruns a finished stage.
+
+    Numbers stay the same up to rounding, but for trainings with another `micro_batch`, whose
+    dropout is drawn anew.
+    """
 
     threads: int = Field(1, ge=1, le=1024, description="CPU threads a job")
     memory_mb: int | None = Field(
@@ -28,13 +33,32 @@ class Execution(Settings):
     runtime_minutes: int | None = Field(
         None, ge=1, description="time limit a job, minutes; null: from what `tessera plan` computes"
     )
+    max_runtime_minutes: int | None = Field(
+        None,
+        ge=1,
+        description="most that a computed time limit may be, such as a partition's; null: a week",
+    )
     gpus: int = Field(0, ge=0, le=64, description="GPUs a job, on each of its nodes")
+    gres: str | None = Field(
+        None,
+        pattern=r"^gpu(:[A-Za-z0-9_.]+)?$",
+        description="ask SLURM for them by --gres under this name, such as `gpu` or `gpu:a100`; "
+        "null: by --gpus",
+    )
     nodes: int = Field(1, ge=1, le=64, description="nodes a training runs on; other stages take 1")
     parts: int = Field(1, ge=1, le=1000, description="jobs the stage is split into, where it is")
     batch: int = Field(256, ge=1, description="images at once in inference and sampling")
     micro_batch: int | None = Field(
-        None, ge=1, description="images at once in training; null: the whole batch"
+        None,
+        ge=1,
+        description="images at once in each process of a training; null: its whole share of the "
+        "batch",
     )
+
+    @property
+    def processes(self) -> int:
+        """Processes of a job that can have several: one for each GPU, at least one a node."""
+        return self.nodes * max(1, self.gpus)
 
 
 class Config(Settings):
@@ -62,6 +86,12 @@ class Config(Settings):
     execution: dict[str, Execution] = Field(
         {},
         description="stage → what its jobs may use, laid over what `default` says for all stages",
+    )
+    dask: Dask = Dask()
+    device: Literal["a100", "h100", "h200", "rtx4090"] | None = Field(
+        None,
+        description="GPU that `tessera plan` and the requests to a scheduler reckon with, where a "
+        "stage has `gpus`; null: the slowest one that has 80 GB. It chooses no hardware",
     )
 
     def execute(self, stage: str) -> Execution:
@@ -94,8 +124,11 @@ STAGE_OF = {
 PUBLISHED = "published"
 """The stage that adopts weights that somebody else trained, in whatever section they are named."""
 
-EXTRA_STAGES = ("samples", "tables", "figures")
-"""Stages that make no variant of their own: they export and report."""
+SPREAD = ("stage1", "stage2", "probe")
+"""Stages of which one job may be several processes, on several GPUs and nodes."""
+
+EXTRA_STAGES = ("usage", "samples", "tables", "figures")
+"""Stages that make no variant of their own: they count, export and report."""
 
 
 def stages() -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tessera.config.data import FolderData, ParquetData, Watch, WebDatasetData
+from tessera.config.published import is_stand_in
 from tessera.errors import UserError
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm"})
@@ -58,9 +59,10 @@ def fingerprint(path: str, watch: Watch) -> str:
         UserError: the folder does not exist, or was looked into and holds no image.
     """
     if not Path(path).is_dir():
-        raise UserError(
-            f"the image folder {path} does not exist: set `path` of this data set in the config"
-        )
+        cure = "link your images there, or set `path`"
+        if is_stand_in(path):
+            cure = "run `make imagenet-shape`, which makes it"
+        raise UserError(f"the image folder {path} does not exist: {cure}")
     if watch == "nothing":
         return ""
     digest = hashlib.sha256()

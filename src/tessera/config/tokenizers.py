@@ -10,6 +10,7 @@ from tessera.config.base import (
     Reference,
     Settings,
     Variant,
+    added,
     default_kind,
     digest_field,
     require_one_tokenizer,
@@ -95,8 +96,24 @@ class FittedCodebook(Variant):
     kind: Literal["fitted"] = "fitted"
     features: Annotated[Name, Reference("features")]
     clusters: int = Field(ge=2, le=65_535, description="centroids, K; tokens are uint16")
+    points: int | None = added(
+        None,
+        "points that K-Means reads, a seeded sample of the features' where these are more; null: "
+        "all of them (DiGIT reads 256 a centroid)",
+        ge=1,
+    )
     iterations: int = Field(20, ge=1, description="Lloyd iterations")
-    seed: int = Field(1234, ge=0, description="seed of the initial centroids; faiss's default")
+    seed: int = Field(
+        1234, ge=0, description="seed of the sample and of the initial centroids; faiss's default"
+    )
+
+    @model_validator(mode="after")
+    def _a_point_a_centroid(self) -> Self:
+        if self.points is not None and self.points < self.clusters:
+            raise ValueError(
+                f"points ({self.points}) must be at least clusters ({self.clusters}): change one"
+            )
+        return self
 
 
 class PublishedCodebook(Reading, Published):

@@ -22,7 +22,8 @@ def samples(
         path: the file.
         settings: which columns hold image and label.
         exclude: names of rows that need have no label.
-        images: read the images; otherwise only labels and paths.
+        images: read the images; otherwise only labels and paths, where the file's statistics say
+            that no row lacks an image.
 
     Raises:
         UserError: no parquet file, a column is missing, or a row has no image or no label.
@@ -32,7 +33,10 @@ def samples(
 
     try:
         with parquet.ParquetFile(path, memory_map=False) as file:
-            columns = _columns(path, file.schema_arrow, settings, images)
+            columns = _columns(path, file.schema_arrow, settings)
+            if not images and _are_all_there(file, ".".join(columns["bytes"])):
+                del columns["bytes"]  # their bytes are passed over
+            images = "bytes" in columns
             size = ROWS if images else 16_384
             row = 0
             wanted = [".".join(steps) for steps in columns.values()]
@@ -50,10 +54,21 @@ def samples(
         ) from error
 
 
-def _columns(
-    path: Path, schema: Any, settings: ParquetData, images: bool
-) -> dict[str, tuple[str, ...]]:
-    """Role ("label", "bytes", "path") → column, or column and field, of those to be read."""
+def _are_all_there(file: Any, column: str) -> bool:
+    """Whether no row lacks its image, by the statistics that a file keeps of its row groups."""
+    for number in range(file.metadata.num_row_groups):
+        group = file.metadata.row_group(number)
+        chunks = (group.column(i) for i in range(group.num_columns))
+        kept = next((one.statistics for one in chunks if one.path_in_schema == column), None)
+        if kept is None or not kept.has_null_count or kept.null_count:
+            return False
+        if kept.has_min_max and not kept.min:  # an empty one; large images have no such entry
+            return False
+    return True
+
+
+def _columns(path: Path, schema: Any, settings: ParquetData) -> dict[str, tuple[str, ...]]:
+    """Role ("label", "bytes", "path") → column, or column and field."""
     import pyarrow as arrow
 
     image = settings.image_key
@@ -82,7 +97,7 @@ def _columns(
             f"{path} holds no image files in its column {image} (its type is {kind}): set "
             "`image_key` of this data set"
         )
-    return {role: steps for role, steps in found.items() if images or role != "bytes"}
+    return found
 
 
 def _rows(batch: Any, columns: dict[str, tuple[str, ...]]) -> Iterator[dict[str, Any]]:

@@ -116,6 +116,7 @@ def _folder(
                 "own (for ImageNet's validation images the script valprep.sh, which is often "
                 "passed on with them, does that)"
             )
+    _require_level(folders["train"])
     classes = [entry.name for entry in _classes(folders["train"])]
     splits = {split: list(_items(folder, classes)) for split, folder in folders.items()}
     seen = {item.label for item in splits["train"]}
@@ -127,6 +128,29 @@ def _folder(
             "data set in the config, or remove the empty folder"
         )
     return classes, *_without(splits, root, settings.exclude)
+
+
+def _require_level(train: Path) -> None:
+    """Raises UserError where the folders are none of classes, but of whole data sets or splits.
+
+    All images would be of one class, or of as many as there are data sets, without an error.
+    """
+    classes = _classes(train)
+    for entry in classes:
+        if (entry / "train").is_dir() and any((entry / n).is_dir() for n in ("validation", "val")):
+            raise UserError(
+                f"{entry} is no class but holds the splits of a data set: set `path` of this data "
+                f"set to {entry}"
+            )
+    if len(classes) == 1 and (below := _classes(classes[0])):
+        with os.scandir(classes[0]) as entries:
+            own = any(os.path.splitext(e.name)[1].lower() in SUFFIXES for e in entries)
+        if not own:
+            raise UserError(
+                f"{classes[0]}, the only folder in {train}, holds folders ({below[0].name}, …) "
+                "and no images: if these are the classes, set `path` of this data set to the "
+                "folder above them; if all images are of one class, put them straight into it"
+            )
 
 
 def _without(

@@ -4,7 +4,7 @@ The tokens of ImageNet are 0.66 GB a view: they fit into memory, on the GPU wher
 a training needs no loader.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,6 +60,7 @@ def load_tokens(parts: Sequence[Path]) -> TokenSet:
     """
     read = [read_part(path) for path in parts]
     attributes = read[0][1]
+    _require_alike(parts, [arrays for arrays, _ in read])
     numbers = np.concatenate([arrays["number"] for arrays, _ in read])
     order = np.argsort(numbers)
     if not len(numbers) or not np.array_equal(numbers[order], np.arange(len(numbers))):
@@ -82,6 +83,19 @@ def load_tokens(parts: Sequence[Path]) -> TokenSet:
         vocabulary,
         list(attributes["classes"]),
     )
+
+
+def _require_alike(parts: Sequence[Path], read: Sequence[Mapping[str, np.ndarray]]) -> None:
+    """Checks that all parts hold tokens, and of equally many views and equal length."""
+    for path, arrays in zip(parts, read, strict=True):
+        if not arrays.keys() >= {"codes", "label", "number"} or arrays["codes"].ndim != 3:
+            raise UserError(f"{path} holds no tokens ({', '.join(arrays)}): check its card")
+        if arrays["codes"].shape[1:] != read[0]["codes"].shape[1:]:
+            raise UserError(
+                f"{path} holds tokens [images, views, length] of the shape "
+                f"{arrays['codes'].shape}, {parts[0]} of {read[0]['codes'].shape}: delete the one "
+                "that is not of this set and run again"
+            )
 
 
 def draw_batch(

@@ -16,6 +16,12 @@ from typing import Any
 
 from tessera.errors import UserError
 
+REPAIR = "run `tessera repair`, which makes it again and nothing else"
+"""What to do about a damaged result."""
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_FULL_TEXTS = (*map(os.strerror, _FULL), "PytorchStreamWriter failed")
+
 
 @contextmanager
 def whole_file(path: Path | str) -> Iterator[Path]:
@@ -50,14 +56,12 @@ def whole_file(path: Path | str) -> Iterator[Path]:
 def is_disk_full(error: BaseException | None) -> bool:
     """Whether `error`, or what caused it, says that no space is left.
 
-    torch's writer reports a full disk as a RuntimeError with a text of its own.
+    The writers of torch and safetensors raise errors of their own, some with the system's words.
     """
     while error is not None:
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if isinstance(error, OSError) and error.errno in _FULL:
             return True
-        if isinstance(error, RuntimeError) and (
-            "No space left" in str(error) or "PytorchStreamWriter failed" in str(error)
-        ):
+        if any(words in str(error) for words in _FULL_TEXTS):
             return True
         error = error.__cause__ or error.__context__
     return False
@@ -86,7 +90,7 @@ def read_json(path: Path | str) -> Any:
     except FileNotFoundError as error:
         raise UserError(f"{path} does not exist: run the stage that writes it first") from error
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is no valid JSON: delete it and run again") from error
+        raise UserError(f"{path} is no valid JSON: {REPAIR}") from error
 
 
 def sha256_file(path: Path | str) -> str:

@@ -7,7 +7,8 @@ one zarr shard corrupt data.
 """
 
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from zarr.errors import GroupNotFoundError
 from zarr.storage import ZipStore
 
 from tessera.errors import UserError
-from tessera.io.files import whole_file
+from tessera.io.files import REPAIR, whole_file
 
 if TYPE_CHECKING:
     import dask.array as da
@@ -84,9 +85,12 @@ def read_part(path: Path | str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         try:
             group = zarr.open_group(store, mode="r")
             arrays = {name: np.asarray(array[:]) for name, array in group.arrays()}
-            return arrays, dict(group.attrs)
+            attributes = dict(group.attrs)
         except (zipfile.BadZipFile, GroupNotFoundError) as error:
-            raise UserError(f"{path} is damaged ({error}): delete it and run again") from error
+            raise UserError(f"{path} is damaged ({error}): {REPAIR}") from error
+    if len({len(array) for array in arrays.values()}) > 1:
+        raise UserError(f"{path} is damaged (arrays of other lengths: {_shapes(arrays)}): {REPAIR}")
+    return arrays, attributes
 
 
 def open_parts(paths: Sequence[Path | str]) -> tuple[dict[str, "da.Array"], dict[str, Any]]:
@@ -114,6 +118,21 @@ def open_parts(paths: Sequence[Path | str]) -> tuple[dict[str, "da.Array"], dict
     return arrays, dict(groups[0].attrs)
 
 
+@contextmanager
+def open_part(path: Path | str) -> Iterator[zarr.Group]:
+    """Opens a part to be read in pieces; the file is closed at the end of the block.
+
+    Raises:
+        UserError: the file is absent, truncated or no part.
+    """
+    with _open(path) as store:
+        try:
+            group = zarr.open_group(store, mode="r")
+        except GroupNotFoundError as error:
+            raise UserError(f"{path} is damaged ({error}): {REPAIR}") from error
+        yield group
+
+
 def _open(path: Path | str) -> ZipStore:
     try:
         store = ZipStore(path, mode="r")
@@ -122,9 +141,7 @@ def _open(path: Path | str) -> ZipStore:
     except FileNotFoundError as error:
         raise UserError(f"{path} does not exist: run the stage that writes it") from error
     except zipfile.BadZipFile as error:
-        raise UserError(
-            f"{path} is damaged (no whole zip file): delete it and run again"
-        ) from error
+        raise UserError(f"{path} is damaged (no whole zip file): {REPAIR}") from error
 
 
 def _shapes(arrays: Mapping[str, np.ndarray]) -> str:

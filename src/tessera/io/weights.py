@@ -71,7 +71,11 @@ def load_into(module: nn.Module, folder: Path | str) -> nn.Module:
 
 
 def load_strictly(
-    model: nn.Module, state: dict[str, Tensor], source: Path | str, assign: bool = False
+    model: nn.Module,
+    state: dict[str, Tensor],
+    source: Path | str,
+    assign: bool = False,
+    cure: str = "name the model that they were made for",
 ) -> None:
     """Loads weights, all of them and nothing else.
 
@@ -80,6 +84,7 @@ def load_strictly(
         state: names and tensors.
         source: where they come from, for messages.
         assign: take the tensors themselves, so that a model without memory gets theirs.
+        cure: what to do where they do not fit, for messages.
 
     Raises:
         UserError: a name is missing, unexpected, or has another shape; the message names them.
@@ -101,8 +106,5 @@ def load_strictly(
         if names
     ]
     if said:
-        raise UserError(
-            f"the weights {source} do not fit the model ({'; '.join(said)}): "
-            "name the model that they were made for"
-        )
+        raise UserError(f"the weights {source} do not fit the model ({'; '.join(said)}): {cure}")
     model.load_state_dict(state, strict=True, assign=assign)

@@ -20,7 +20,9 @@ def read_published_codebook(path: Path) -> Found:
     Raises:
         UserError: no centroids are in the file, or they are not finite numbers.
     """
+    # An array alone tells nothing of the features that it is made of.
     layer: int | None = None
+    input_size: int | None = None
     if path.suffix == ".npy":
         centroids = read_codebook(path)
     else:
@@ -35,6 +37,7 @@ def read_published_codebook(path: Path) -> Found:
         centroids = transposed.numpy()
         said = entries(model_settings(checkpoint).get("pretrained_enc_config")).get("layer")
         layer = said if isinstance(said, int) else None
+        input_size = 224  # of DiGIT's code, whose checkpoints alone hold centroids
     clusters, width = centroids.shape
 
     def write(folder: Path) -> list[Path]:
@@ -45,7 +48,7 @@ def read_published_codebook(path: Path) -> Found:
         "codebooks",
         f"codebook, {clusters} centroids of width {width}",
         {"clusters": clusters, "width": width},
-        {"encoder": None, "layer": layer, "input_size": 224},
+        {"encoder": None, "layer": layer, "input_size": input_size},
         write,
     )
 

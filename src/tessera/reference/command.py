@@ -4,23 +4,16 @@ Only what answers `--help` is imported here; torch takes seconds.
 """
 
 import argparse
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tessera.config.published import IMPORTS
 from tessera.errors import UserError
 
 if TYPE_CHECKING:
     from tessera.reference.reading import Found
-
-SECTIONS = {
-    "stage1": "stage1",
-    "stage2": "stage2",
-    "autoencoder": "autoencoders",
-    "encoder": "encoders",
-    "codebook": "codebooks",
-}
-"""SECTION on the command line: the section of the config."""
 
 MODELS = (
     "dinov2_small", "dinov2_base", "dinov2_large", "ibot_base", "mae_base", "mocov3_base",
@@ -43,9 +36,12 @@ HINTS = {
     "codebook": "the codebook whose tokens it knows",
     "autoencoder": "the autoencoder whose codes it knows",
     "encoder": "the encoder whose features the centroids are made of",
-    "layer": "the block whose output they are made of, counted from the end; DiGIT's is 3",
-    "input_size": "the side that DiGIT resizes its 256 pixels to",
+    "layer": "the block whose output they are made of, counted from the end; 3 for DiGIT's own",
+    "input_size": "the side that images are resized to before the encoder; 224 for DiGIT's own",
 }
+
+UNKNOWN = "FILL_IN"
+"""Stands for what the file does not tell. No setting takes it, so that it cannot be overlooked."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -63,15 +59,20 @@ def main(argv: Sequence[str]) -> int:
     arguments = parser().parse_args(argv)
     section, source, out = arguments.section, Path(arguments.file), Path(arguments.out)
     options = given(arguments)
-    if not source.is_file():
-        raise UserError(f"{source} does not exist: download it, or correct FILE")
+    from tessera.io.files import sha256_file
+    from tessera.reference.reading import require_file
     from tessera.reference.writing import require_free, write_import
 
-    require_free(out, source, SECTIONS[section])
+    require_file(source)
+    digest = sha256_file(source)
+    require_free(out, source, IMPORTS[section], digest)
     found = read(section, source, options)
     print(f"{source.name}: {found.description}")
-    write_import(out, found, source)
-    print(f"written to {out}; for the config:\n")
+    write_import(out, found, source, digest)
+    unknown = (
+        f" ({UNKNOWN}: what the file does not tell)" if None in found.settings.values() else ""
+    )
+    print(f"written to {out}; for the config{unknown}:\n")
     print(variant(found.section, out, found.settings))
     return 0
 
@@ -119,14 +120,15 @@ def read(section: str, source: Path, options: dict[str, Any]) -> "Found":
 
 
 def variant(section: str, out: Path, settings: Mapping[str, Any]) -> str:
-    """The lines of YAML that make a variant of the folder; `...` is left to the user."""
+    """The lines of YAML that make a variant of the folder, with its name."""
     from json import dumps
 
-    lines = [f"{section}:", "  NAME:", "    kind: published", f"    path: {dumps(str(out))}"]
-    for name, value in settings.items():
-        text = "..." if value is None else dumps(value).strip('"')
-        hint = f"  # {HINTS[name]}" if name in HINTS else ""
-        lines.append(f"    {name}: {text}{hint}")
+    name = re.sub("[^a-z0-9]+", "_", out.resolve().name.lower()).strip("_") or "published"
+    lines = [f"{section}:", f"  {name}:", "    kind: published", f"    path: {dumps(str(out))}"]
+    for setting, value in settings.items():
+        text = UNKNOWN if value is None else dumps(value).strip('"')
+        hint = f"  # {HINTS[setting]}" if setting in HINTS else ""
+        lines.append(f"    {setting}: {text}{hint}")
     return "\n".join(lines)
 
 
@@ -138,7 +140,7 @@ def parser() -> argparse.ArgumentParser:
         "names. Nothing in FILE is executed.",
     )
     made.add_argument("system", choices=["digit"], help="whose files they are")
-    made.add_argument("section", choices=list(SECTIONS), help="what is read from FILE")
+    made.add_argument("section", choices=list(IMPORTS), help="what is read from FILE")
     made.add_argument("file", metavar="FILE", help="the published file")
     made.add_argument("--out", required=True, metavar="FOLDER", help="a new or empty folder")
     for_decoders = made.add_argument_group("stage1 and stage2")

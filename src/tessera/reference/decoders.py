@@ -42,10 +42,11 @@ def read_decoder(
     Args:
         path: the checkpoint.
         section: "stage1" (also the baseline over VQGAN codes) or "stage2".
-        heads: attention heads; None takes those of the checkpoint's settings, else of its width.
+        heads: attention heads, where the checkpoint's settings do not tell; None takes those of
+            the published size of its width.
         length: codes of an image.
         prefix_length: semantic codes before them, in stage 2.
-        decoder: "autoregressive" or "masked"; None takes that of the checkpoint's settings.
+        decoder: "autoregressive" or "masked", where the checkpoint's settings do not tell.
 
     Raises:
         UserError: no such decoder is in the file, or a size is not to be found out.
@@ -61,10 +62,12 @@ def read_decoder(
             f"codes: import it as {'stage2' if prefixed else 'stage1'}"
         )
     said = model_settings(checkpoint)
+    lengths = {"length": length} | ({"prefix_length": prefix_length} if prefixed else {})
+    _require_positions(path, state, lengths)
     try:
         config = config_from_fairseq(
             state,
-            heads=heads or heads_of(path, state, said),
+            heads=heads_of(path, state, said, heads),
             length=length,
             prefix_length=prefix_length if prefixed else 0,
         )
@@ -72,7 +75,7 @@ def read_decoder(
     except UserError as error:
         message = str(error)
         raise error if str(path) in message else UserError(f"{path}: {message}") from error
-    kind = (decoder or kind_of(path, said)) if prefixed else "autoregressive"
+    kind = kind_of(path, said, decoder) if prefixed else "autoregressive"
     facts: dict[str, Any] = {}
     model: GPT | MaskGIT
     if kind == "masked":
@@ -114,15 +117,41 @@ def model_settings(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
     return said or entries(checkpoint.get("args"))
 
 
-def heads_of(path: Path, state: Mapping[str, Tensor], said: Mapping[str, Any]) -> int:
-    """Attention heads by the checkpoint's settings, else by the published sizes.
+def _require_positions(path: Path, state: Mapping[str, Tensor], lengths: dict[str, int]) -> None:
+    """Checks the lengths, which no file tells, against the rows of its table of positions.
 
     Raises:
-        UserError: neither tells.
+        UserError: a sequence of that length has more positions.
+    """
+    table = state.get("decoder.embed_positions.weight")
+    if table is None or table.dim() != 2:
+        return  # said where the sizes are read
+    for name, length in lengths.items():
+        most = len(table) - 3 + (name == "prefix_length")  # fairseq's padding, the start symbol
+        if length > most:
+            raise UserError(
+                f"{path} has positions for {most} codes an image, but --{name.replace('_', '-')} "
+                f"is {length} (256 unless given): give the number of codes that it was trained with"
+            )
+
+
+def heads_of(
+    path: Path, state: Mapping[str, Tensor], said: Mapping[str, Any], given: int | None
+) -> int:
+    """Attention heads by the checkpoint's settings, else as given, else by the published sizes.
+
+    Raises:
+        UserError: nothing tells, or what is given contradicts the checkpoint.
     """
     heads = said.get("decoder_attention_heads")
     if isinstance(heads, int) and not isinstance(heads, bool) and heads > 0:
+        if given not in (None, heads):
+            raise UserError(
+                f"{path} says that its decoder has {heads} attention heads: leave --heads out"
+            )
         return heads
+    if given is not None:
+        return given
     table = state.get("decoder.embed_tokens.weight")
     width = table.shape[-1] if table is not None and table.dim() == 2 else None
     for size in SIZES.values():
@@ -134,16 +163,21 @@ def heads_of(path: Path, state: Mapping[str, Tensor], said: Mapping[str, Any]) -
     )
 
 
-def kind_of(path: Path, said: Mapping[str, Any]) -> str:
-    """Whether a stage 2 is "autoregressive" or "masked", by its name in the settings.
+def kind_of(path: Path, said: Mapping[str, Any], given: str | None) -> str:
+    """Whether a stage 2 is "autoregressive" or "masked", by its name in the settings or as given.
 
     Raises:
-        UserError: the settings hold no name.
+        UserError: the settings hold no name and none is given, or the two contradict each other.
     """
     names = [said[key] for key in ("_name", "arch") if isinstance(said.get(key), str)]
-    if not names:
+    if not names and given is None:
         raise UserError(
             f"{path} does not say how its decoder was trained: give --decoder autoregressive or "
             "--decoder masked"
         )
-    return "masked" if any("nar" in name.split("_") for name in names) else "autoregressive"
+    if not names:
+        return str(given)
+    kind = "masked" if any("nar" in name.split("_") for name in names) else "autoregressive"
+    if given not in (None, kind):
+        raise UserError(f"{path} says that its decoder is {kind} ({names[0]}): leave --decoder out")
+    return kind

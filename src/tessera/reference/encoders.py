@@ -196,7 +196,9 @@ def vit_config(
                 f"{path} has {said.format(*found)}, but {name} has {said.format(*wanted)}: "
                 "correct --model, or leave it out"
             )
-        heads = heads or known.heads
+        if heads not in (None, known.heads):
+            raise UserError(f"{name} has {known.heads} attention heads: leave --heads out")
+        heads = known.heads
     if heads is None and width % HEAD_WIDTH:
         raise UserError(
             f"{path} does not say how many attention heads its encoder of width {width} has: "

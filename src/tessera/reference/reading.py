@@ -39,6 +39,32 @@ class Found:
     write: Callable[[Path], list[Path]]
 
 
+def require_file(path: Path) -> None:
+    """Checks that a path is a file, and none of those that a download leaves in its place.
+
+    Raises:
+        UserError: it is absent, a folder, empty, a web page, another text, or git's pointer.
+    """
+    if path.is_dir():
+        raise UserError(f"{path} is a folder: name the file in it that holds the weights")
+    if not path.is_file():
+        raise UserError(f"{path} does not exist: download it, or correct FILE")
+    try:
+        with path.open("rb") as file:
+            head = file.read(512)
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror}): check its rights") from error
+    again = "download the file itself"
+    if not head:
+        raise UserError(f"{path} is empty: {again}")
+    if head.startswith(b"version https://git-lfs"):
+        raise UserError(f"{path} is only git-lfs's pointer to the file: {again} (`git lfs pull`)")
+    if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
+        raise UserError(f"{path} is a web page and no file of weights: {again}, not its page")
+    if all(byte >= 32 or byte in b"\t\r\n" for byte in head):
+        raise UserError(f"{path} is a text and no file of weights: {again}")
+
+
 def pick(
     path: Path,
     checkpoint: Mapping[Any, Any],
@@ -152,7 +178,7 @@ def build(path: Path, made: Callable[[], Network], state: dict[str, Tensor]) -> 
     """
     with torch.device("meta"):
         model = made()
-    load_strictly(model, state, path, assign=True)
+    load_strictly(model, state, path, assign=True, cure="check SECTION and FILE")
     return model.eval()
 
 

@@ -13,12 +13,15 @@ from typing import Any
 from tessera.config.canonical import canonical_json
 from tessera.config.schema import PUBLISHED, STAGE_OF, Config
 from tessera.errors import UserError
-from tessera.io.files import read_json
+from tessera.io.cards import open_card
 
 Labels = Mapping[str, Mapping[str, str]]
 Node = dict[str, Any]
 
-SECTION_OF = {stage: section for section, stage in STAGE_OF.items()} | {"samples": "samplings"}
+SECTION_OF = {stage: section for section, stage in STAGE_OF.items()} | {
+    "samples": "samplings",
+    "usage": "tokens",
+}
 """Stage → the section of the config that names its variants."""
 
 TRAININGS = ("encoder", "autoencoder", "extractor", "stage1", "stage2")
@@ -170,7 +173,7 @@ def _parts(file: Path) -> list[Path]:
 
 
 def _read(file: Path, results: Path) -> Card:
-    card = read_json(file)
+    card = open_card(file)
     try:
         path = file.resolve().relative_to(results.resolve()).as_posix()
     except ValueError as error:

@@ -19,6 +19,7 @@ TABLES = (
     "linear_probe",
     "stability",
     "tokenizers",
+    "usage",
     "trainings",
     "linear_probe_layers",
     "results",
@@ -35,6 +36,7 @@ def table_names(config: Config) -> list[str]:
         "linear_probe_layers": any(entry.stage1 for entry in config.probes.values()),
         "stability": bool(config.stabilities),
         "tokenizers": bool(trained(config, "codebooks") or trained(config, "autoencoders")),
+        "usage": bool(config.tokens),
         "trainings": any(trained(config, section) for section in TRAINED),
         "results": True,
     }

@@ -12,6 +12,7 @@ from tessera.report.summaries import (
     stability,
     tokenizers,
     trainings,
+    usage,
 )
 from tessera.report.table import Table
 from tessera.report.tidy import results
@@ -22,6 +23,7 @@ BUILD: dict[str, Callable[[Collection], Table | None]] = {
     "linear_probe": linear_probe,
     "stability": stability,
     "tokenizers": tokenizers,
+    "usage": usage,
     "trainings": trainings,
     "linear_probe_layers": linear_probe_layers,
     "results": results,

@@ -13,6 +13,8 @@ UNITS = {
     "sampling_seconds": "s",
     "peak_memory_mb": "MB",
     "entropy_bits": "bit",
+    "class_entropy_bits": "bit",
+    "class_information_bits": "bit",
     "images": "images",
     "images_seen": "images",
     "count": "images",

@@ -100,7 +100,8 @@ def time(cards: Collection) -> Figure | None:
     if not stages:
         return None
     order = [PUBLISHED, *STAGE_OF.values()]
-    order.insert(order.index("sampling") + 1, "samples")
+    for stage, after in (("usage", "tokens"), ("samples", "sampling")):
+        order.insert(order.index(after) + 1, stage)
     names = [stage for stage in order if stage in stages]
     totals = [sum(card.run["seconds"] for card in stages[stage]) for stage in names]
     factor, unit = (1, "s") if max(totals) < 7200 else (3600, "h")

@@ -1,28 +1,26 @@
 """K-Means over sampled features: the centroids are the vocabulary of the semantic tokens.
 
 Writes `centroids.npy`, float32 [K, width], the form in which DiGIT publishes its codebooks. Runs on
-the GPUs that faiss sees (the package faiss-gpu-cu12 in place of faiss-cpu), or on the CPU.
+the GPUs that faiss sees (the package faiss-gpu-cu12 in place of faiss-cpu), or on the CPU. dask
+gathers the points, on threads or on a cluster.
 """
 
 import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import faiss
 import numpy as np
 
 from tessera.config.tokenizers import FittedCodebook
+from tessera.data.computing import computing
+from tessera.data.points import choose_places, read_points
 from tessera.errors import UserError
 from tessera.io.codebooks import write_codebook
-from tessera.io.parts import open_parts
 from tessera.quantize.kmeans import count_gpus, fit_kmeans
 from tessera.quantize.memory import kmeans_memory, require_memory
-from tessera.stages.job import Job, log, parser, part_file, run
-
-if TYPE_CHECKING:
-    import dask.array as da
+from tessera.stages.job import Job, add_dask, log, parser, part_file, run
 
 STAGE = "codebook"
 TINY = 39
@@ -39,23 +37,9 @@ def work(job: Job, asked: str) -> None:
     arguments = job.arguments
     settings = job.settings(FittedCodebook)
     gpus = choose_gpus(asked)
-    job.inputs("features", arguments.features, "features")
-    arrays, _ = open_parts([part_file(card) for card in arguments.features])
-    lazy = arrays["features"]
-    count, width = lazy.shape
-    if count < settings.clusters:
-        raise UserError(
-            f"codebook {arguments.card.parent.name}: {count} feature points are fewer than "
-            f"{settings.clusters} clusters: raise `points` of the features, or lower `clusters`"
-        )
-    host, device = kmeans_memory(count, width, settings.clusters, gpus > 0)
-    log.info(
-        "%d points of %d channels on %s: takes about %.2f GB of memory%s",
-        count, width, f"{gpus} GPUs" if gpus else "the CPU", host / 1e9,
-        f" and {device / 1e9:.2f} GB of each GPU" if gpus else "",
-    )  # fmt: skip
-    require_memory(count, width, settings.clusters, gpus > 0)
-    points = in_order(lazy, arrays["place"].compute())
+    cards = job.inputs("features", arguments.features, "features")
+    points = sample(job, settings, cards[0]["results"]["width"], gpus)
+    count, width = points.shape
     faiss.omp_set_num_threads(arguments.threads)
     fitted = fit_kmeans(points, settings.clusters, settings.iterations, settings.seed, gpu=gpus > 0)
     for iteration, value in enumerate(fitted.objective):
@@ -79,7 +63,9 @@ def work(job: Job, asked: str) -> None:
     )  # fmt: skip
     file = arguments.card.parent / "centroids.npy"
     write_codebook(file, fitted.centroids)
-    job.finish(arguments.card, [file], results, run={"gpus": gpus})
+    job.finish(
+        arguments.card, [file], results, run={"gpus": gpus, "scheduler": arguments.dask.scheduler}
+    )
 
 
 def choose_gpus(asked: str) -> int:
@@ -100,40 +86,49 @@ def choose_gpus(asked: str) -> int:
     return found
 
 
-def in_order(features: "da.Array", places: np.ndarray) -> np.ndarray:
-    """The points by image, view and token, however the work was cut into parts and batches.
+def sample(job: Job, settings: FittedCodebook, width: int, gpus: int) -> np.ndarray:
+    """The points that K-Means reads, by image, view and token.
 
-    K-Means begins from some of the points, drawn by their rows.
+    K-Means begins from some of the points, drawn by their rows: the order must not depend on how
+    the work was cut into parts and batches.
 
     Args:
-        features: [N, width], lazy.
-        places: int64 [N], where each point comes from.
+        job: the running job.
+        settings: says how many points there shall be.
+        width: channels of a point.
+        gpus: GPUs that do the K-Means.
 
     Returns:
-        float32 [N, width].
+        float32 [points, width].
 
     Raises:
-        UserError: a place comes twice, so a part was given twice.
+        UserError: there are fewer points than clusters, one comes twice, or the memory is short.
     """
-    order = np.argsort(places)
-    if (np.diff(places[order]) == 0).any():
-        raise UserError(
-            "the parts of the features hold some points twice: give each part of one split once"
-        )
-    rows = np.empty_like(order)
-    rows[order] = np.arange(len(order))
-    points = np.empty(features.shape, np.float32)
-    start = 0
-    for block in features.blocks.ravel():  # a block at a time: two copies need not fit in memory
-        read = block.compute()
-        points[rows[start : start + len(read)]] = read
-        start += len(read)
-    return points
+    arguments, seed = job.arguments, settings.seed
+    parts = [part_file(card) for card in arguments.features]
+    logs = arguments.card.parent.parent.parent / "logs" / "dask"
+    with computing(arguments.dask, arguments.threads, parts, logs) as at_once:
+        places = choose_places(parts, settings.points, seed)
+        count = len(places)
+        if count < settings.clusters:
+            raise UserError(
+                f"codebook {arguments.card.parent.name}: {count} feature points are fewer than "
+                f"{settings.clusters} clusters: raise `points` of the features, or lower `clusters`"
+            )
+        host, device = kmeans_memory(count, width, settings.clusters, gpus > 0)
+        log.info(
+            "%d points of %d channels on %s: takes about %.2f GB of memory%s",
+            count, width, f"{gpus} GPUs" if gpus else "the CPU", host / 1e9,
+            f" and {device / 1e9:.2f} GB of each GPU" if gpus else "",
+        )  # fmt: skip
+        require_memory(count, width, settings.clusters, gpus > 0)
+        return read_points(parts, places, seed, width, at_once)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the stage from the command line."""
     arguments = parser(STAGE, __doc__)
+    add_dask(arguments)
     arguments.add_argument("--features", type=Path, nargs="+", required=True, help="part cards")
     parsed = arguments.parse_args(argv)
     # The runner knows torch's devices alone, and torch is not used here.

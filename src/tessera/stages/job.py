@@ -9,21 +9,28 @@ import json
 import logging
 import os
 import resource
+import signal
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from tessera import devices, launch
 from tessera.config.canonical import canonical_json, sha256_json
+from tessera.config.computing import Dask
 from tessera.config.guard import check as check_config
 from tessera.config.lock import stage_versions
 from tessera.config.paths import part_name
-from tessera.errors import UserError
-from tessera.io.cards import read_card, write_card
-from tessera.io.files import is_disk_full
+from tessera.errors import SharedError, StoppedError, UserError
+from tessera.io.cards import open_card, read_card, write_card
+from tessera.io.files import is_disk_full, read_json, write_json
+from tessera.io.states import OWNER
+from tessera.io.turns import turn
+from tessera.requeue import requeue
 
 log = logging.getLogger("tessera")
 S = TypeVar("S", bound=BaseModel)
@@ -36,12 +43,21 @@ class Job:
         stage: the stage's name.
         node: the variant's settings down to the images.
         arguments: the parsed command line.
+        gpus: the devices that this job has for itself on its (first) machine.
     """
+
+    gpus: Sequence[str] = ()
 
     def __init__(self, stage: str, arguments: argparse.Namespace) -> None:
         self.stage, self.arguments = stage, arguments
         self.node = _parse_node(stage, arguments.settings)
         self._digests: dict[str, str] = {}
+        self._start = time.monotonic()
+
+    def claim_gpus(self) -> None:
+        """Takes this machine's share of `--gpus`; its seconds count from when it has them."""
+        nodes = max(1, getattr(self.arguments, "nodes", 1))
+        self.gpus = devices.claim(self.arguments.gpus // nodes)
         self._start = time.monotonic()
 
     def settings(self, model: type[S]) -> S:
@@ -93,12 +109,38 @@ class Job:
         """The digest of an input that was read."""
         return self._digests[name]
 
-    def resume_folder(self, results: Path) -> Path:
-        """Folder of the unfinished training with exactly these settings and inputs."""
-        # Micro-batches draw their own dropout, so a state goes on with the same size alone.
-        micro_batch = getattr(self.arguments, "micro_batch", 0)
+    def resume_folder(self, results: Path, micro_batch: int = 0) -> Path:
+        """Folder of the unfinished training with exactly these settings, inputs and micro-batch."""
         key = sha256_json({"node": self.node, "inputs": self._digests, "micro_batch": micro_batch})
-        return results / "resume" / self.stage / key[:20]
+        folder = results / "resume" / self.stage / key[:20]
+        if not launch.rank():
+            # For whoever tidies up: what goes on from here.
+            owner = {
+                "card": self.arguments.card.relative_to(results).as_posix(),
+                "node": self.node,
+            }
+            for other in sorted(folder.parent.glob(f"*/{OWNER}")):
+                if other.parent != folder and read_json(other) == owner:
+                    log.warning(
+                        "%s holds a state of this training with another micro-batch, or from other "
+                        "inputs: it begins anew. To go on from there, stop it and put "
+                        "execution.%s.micro_batch (or, where that is null, gpus) back",
+                        other.parent, self.stage,
+                    )  # fmt: skip
+            write_json(folder / OWNER, owner)
+        return folder
+
+    def is_made(self) -> bool:
+        """Whether the result is there already, of these settings and of the inputs given."""
+        given = set()
+        for path in _paths(self.arguments):
+            with suppress(UserError):  # some are no cards
+                given.add(open_card(path)["digest"])
+        try:
+            card = read_card(self.arguments.card, self.stage)
+        except UserError:
+            return False
+        return card["node"] == self.node and given.issuperset(card["inputs"].values())
 
     def finish(
         self,
@@ -113,7 +155,7 @@ class Job:
             card: the card's file.
             outputs: files whose bytes are the result.
             results: numbers and facts that two equal runs share.
-            run: facts of this run alone, beside seconds, memory, device and threads.
+            run: facts of this run alone, beside seconds, memory, threads and where it ran.
         """
         seconds = time.monotonic() - self._start
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -121,10 +163,20 @@ class Job:
             "seconds": round(seconds, 3),
             "peak_memory_mb": round(peak, 1),
             "device": device_name(self.arguments.device),
+            "machine": devices.machine(),
+            "gpus": list(self.gpus),
             "threads": self.arguments.threads,
         }
         write_card(card, self.node, self._digests, outputs, results, facts)
         log.info("done in %.1f s, %.0f MB: %s", seconds, peak, card)
+
+
+def _paths(arguments: argparse.Namespace) -> Iterator[Path]:
+    """The JSON files that a command line names as inputs."""
+    for name, value in vars(arguments).items():
+        for path in value if isinstance(value, list) else [value]:
+            if isinstance(path, Path) and path.suffix == ".json" and name != "card":
+                yield path
 
 
 def parse_settings(model: type[S], node: dict[str, Any]) -> S:
@@ -194,11 +246,34 @@ def add_training(made: argparse.ArgumentParser) -> None:
     made.add_argument("--checkpoint-every", type=int, default=200, help="updates between states")
 
 
+def add_processes(made: argparse.ArgumentParser) -> None:
+    """Adds the argument of stages that may run in several processes; `--gpus` counts all GPUs."""
+    made.add_argument(
+        "--nodes", type=int, default=1, help="nodes of the SLURM job to run on (default 1)"
+    )
+
+
+def add_dask(made: argparse.ArgumentParser) -> None:
+    """Adds the argument of stages that compute with dask; it changes no result."""
+    made.add_argument(
+        "--dask", type=_dask, default=Dask(), metavar="JSON",
+        help="what computes, as in the config's section `dask` (default: threads)",
+    )  # fmt: skip
+
+
+def _dask(text: str) -> Dask:
+    try:
+        return Dask.model_validate_json(text)
+    except ValidationError as error:
+        raise argparse.ArgumentTypeError(error.errors()[0]["msg"]) from error
+
+
 def run(
     stage: str,
     arguments: argparse.Namespace,
     work: Callable[[Job], None],
     computes: bool = True,
+    again: Sequence[str] | None = None,
 ) -> int:
     """Runs a stage's work; prints a user's mistake as one sentence.
 
@@ -207,34 +282,67 @@ def run(
         arguments: the parsed command line.
         work: does it.
         computes: whether the stage uses torch; the others are spared the seconds of its import.
+        again: the command line, for a stage that may run in several processes.
 
     Returns:
         The exit status: 0, or 1 where the user has to mend something.
     """
     card: Path = arguments.card
     name = card.parent.name if card.name == "card.json" else f"{card.parent.name}/{card.stem}"
+    rank = launch.rank()
     logging.basicConfig(
-        level=logging.INFO,
+        level=logging.ERROR if rank else logging.INFO,
         stream=sys.stderr,
-        format=f"[{stage} {name}] %(message)s",
+        format=f"[{stage} {name}{f' process {rank}' if rank else ''}] %(message)s",
         force=True,
     )
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_IGN:
+        # The rules' shell ignores it (rules/common.smk), and hands that down; a stage does not.
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    ending = ExitStack()
     try:
         check_config()
         job = Job(stage, arguments)
+        if not launch.is_worker() and ending.enter_context(turn(card)) and job.is_made():
+            log.info("%s is made already: nothing to do", card)
+            return 0
+        job.claim_gpus()
+        if again is not None:
+            wanted = launch.layout(arguments.gpus, arguments.nodes)
+            if wanted.count > 1 and not launch.is_worker():
+                status = launch.launch(wanted, stage, again, arguments.threads)
+                if status == launch.STOPPED or (status == 0 and not card.is_file()):
+                    requeue()  # here, where nothing waits for an end of this process
+                    return 1
+                return status
+        if launch.is_worker():
+            if again is None:
+                raise UserError(f"{stage} runs in one process: start it without torchrun or mpirun")
+            launch.end_with_parent()
         if computes:
-            arguments.device = prepare(arguments.threads, arguments.device)
+            threads = max(1, arguments.threads // launch.processes_here())
+            arguments.device = prepare(threads, arguments.device)
         else:
             arguments.device = "cpu"
         work(job)
     except UserError as error:
-        log.error("error: %s", error)
+        if not (rank and isinstance(error, SharedError)):
+            log.error("error: %s", error)
+        if isinstance(error, StoppedError):
+            if launch.is_launched():
+                return launch.STOPPED
+            if not rank:
+                requeue()
         return 1
     except Exception as error:
         if not is_disk_full(error):
+            if launch.is_worker():
+                log.error("an error in process %d, whose traceback follows", rank)
             raise
         log.error("error: no space is left on the disk: free some and run again (%s)", error)
         return 1
+    finally:
+        ending.close()
     return 0
 
 

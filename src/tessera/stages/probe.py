@@ -17,10 +17,11 @@ from tessera.config.results import Probe
 from tessera.data.tokens import TokenSet, draw_batch, load_tokens
 from tessera.errors import UserError
 from tessera.models.gpt import GPT
-from tessera.stages.job import Job, add_training, log, parser, part_file, run
+from tessera.stages.job import Job, add_processes, add_training, log, parser, part_file, run
 from tessera.stages.loading import load_gpt
 from tessera.stages.tokenizing import find_card
 from tessera.train.checkpoints import Checkpoint
+from tessera.train.distributed import Processes, joined
 from tessera.train.loop import fit
 from tessera.train.pooled import PooledStates, pooled_bytes
 from tessera.train.probe import Batch, ProbeTask, check_labels
@@ -31,7 +32,13 @@ KEEP_MB = 2000
 
 
 def work(job: Job) -> None:
-    """Trains and validates the probes of one model."""
+    """Trains and validates the probes of one model, in this process or as one of several."""
+    with joined(job.arguments.device) as processes:
+        probe_model(job, processes)
+
+
+def probe_model(job: Job, processes: Processes) -> None:
+    """Trains and validates; the hidden states are spread over the processes, the rest is cheap."""
     arguments = job.arguments
     settings = job.settings(Probe)
     card = find_card(job, [arguments.model], job.node["inputs"]["stage1"], "model")
@@ -62,7 +69,7 @@ def work(job: Job) -> None:
         )
     results_folder: Path = arguments.card.parents[2]
     folder = job.resume_folder(results_folder)
-    states, validated = pool(model, train, validation, settings, arguments)
+    states, validated = pool(model, train, validation, settings, arguments, processes)
     batch = min(settings.batch, len(train))
 
     def draw(step: int) -> Batch:
@@ -82,8 +89,11 @@ def work(job: Job) -> None:
         checkpoint_every=arguments.checkpoint_every,
         tensorboard=results_folder / "tensorboard" / STAGE / arguments.card.parent.name
         / arguments.card.stem,
+        processes=processes,
     )  # fmt: skip
     measured = task.validate(validated.batches(batch))
+    if not processes.first:
+        return
     layers = [
         {"layer": layer, "top1": top1, "top5": top5}
         for layer, (top1, top5) in enumerate(zip(measured.accuracy, measured.top5, strict=True))
@@ -97,7 +107,8 @@ def work(job: Job) -> None:
         "classes": len(train.classes),
     }
     kept = states.kept_LNVD is not None
-    job.finish(arguments.card, [], results, run={"resumed_at": started, "states_kept": kept})
+    facts = {"resumed_at": started, "states_kept": kept, "processes": processes.count}
+    job.finish(arguments.card, [], results, run=facts)
     Checkpoint(folder).remove()
     log.info("best layer %d: top-1 %.1f %%", best, 100 * measured.accuracy[best])
 
@@ -124,7 +135,12 @@ def tokens_node(node: dict[str, Any]) -> dict[str, Any]:
 
 
 def pool(
-    model: GPT, train: TokenSet, validation: TokenSet, settings: Probe, arguments: Any
+    model: GPT,
+    train: TokenSet,
+    validation: TokenSet,
+    settings: Probe,
+    arguments: Any,
+    processes: Processes,
 ) -> tuple[PooledStates, PooledStates]:
     """The hidden states of both splits: all kept in memory, or all made anew."""
     size = pooled_bytes(model, train) + pooled_bytes(model, validation, views=1)
@@ -137,8 +153,8 @@ def pool(
     autocast = torch.bfloat16 if settings.precision == "bfloat16" else None
     batch = arguments.batch
     return (
-        PooledStates(model, train, batch, autocast, keep),
-        PooledStates(model, validation, batch, autocast, keep, views=1),
+        PooledStates(model, train, batch, autocast, keep, processes=processes),
+        PooledStates(model, validation, batch, autocast, keep, views=1, processes=processes),
     )
 
 
@@ -146,6 +162,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs the stage from the command line."""
     arguments = parser(STAGE, __doc__)
     add_training(arguments)
+    add_processes(arguments)
     arguments.add_argument("--batch", type=int, default=256, help="images at once in the model")
     arguments.add_argument(
         "--keep-mb",
@@ -156,7 +173,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments.add_argument("--model", type=Path, required=True, help="card of the model")
     arguments.add_argument("--tokens", type=Path, nargs="+", required=True, help="part cards")
     arguments.add_argument("--validation", type=Path, nargs="+", required=True)
-    return run(STAGE, arguments.parse_args(argv), work)
+    words = sys.argv[1:] if argv is None else argv
+    return run(STAGE, arguments.parse_args(words), work, again=words)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from tessera.errors import UserError
 from tessera.io.images import write_adm, write_png
 from tessera.io.parts import open_parts
 from tessera.report.grids import class_rows, grid
@@ -22,6 +23,12 @@ def work(job: Job) -> None:
     cards = job.inputs("parts", arguments.parts, "sampling")
     arrays, attributes = open_parts([part_file(card) for card in arguments.parts])
     images, classes = arrays["images"], attributes["classes"]
+    wanted = job.node["inputs"]["samplings"]["settings"]["count"]
+    if len(images) != wanted:
+        raise UserError(
+            f"the parts of {arguments.card.parent.name} hold {len(images)} images, the config says "
+            f"{wanted}: delete them and run again"
+        )
     labels = arrays["label"].compute() if "label" in arrays else None
     folder = arguments.card.parent
     samples, picture = folder / "samples.npz", folder / "grid.png"

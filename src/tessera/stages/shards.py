@@ -12,11 +12,13 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from tessera.config.data import Data, DigitsData, FolderData, ParquetData, WebDatasetData
+from tessera.config.paths import SPLITS, shard_names
 from tessera.data.expect import require_known
 from tessera.data.listing import write_lists
 from tessera.data.scan import scan
 from tessera.data.shards import pack
 from tessera.data.sources import Source, open_source
+from tessera.errors import UserError
 from tessera.io.files import write_json
 from tessera.stages.job import Job, log, parser, run
 
@@ -29,12 +31,11 @@ def work(job: Job) -> None:
     """Packs or lists both splits."""
     arguments = job.arguments
     settings: Settings = TypeAdapter(Data).validate_python(job.node["settings"])
-    shards: dict[str, list[Path]] = {
-        "train": arguments.train, "validation": arguments.validation
-    }  # fmt: skip
+    shards: dict[str, list[Path]] = {split: [] for split in SPLITS}
     if isinstance(settings, WebDatasetData | ParquetData):
         index, excluded = _scanned(settings, arguments.threads)
     else:
+        shards = _to_write(settings, arguments.card.parent, arguments.shards)
         source = open_source(settings)
         excluded = source.excluded
         _check(settings, source.classes, {s: len(source.splits[s]) for s in shards}, excluded)
@@ -56,6 +57,17 @@ def work(job: Job) -> None:
     }
     files = [arguments.index, *(path for paths in shards.values() for path in paths)]
     job.finish(arguments.card, files, results)
+
+
+def _to_write(
+    settings: DigitsData | FolderData, folder: Path, counts: Sequence[int]
+) -> dict[str, list[Path]]:
+    if min(counts) < 1:
+        raise UserError("--shards must be at least one file of each split")
+    return {
+        split: [folder / name for name in shard_names(settings, split, count)]
+        for split, count in zip(SPLITS, counts, strict=True)
+    }
 
 
 def _packed(
@@ -116,9 +128,16 @@ def _check(
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the stage from the command line."""
     arguments = parser(STAGE, __doc__)
-    which = "tar shards or lists of files to write; none where files hold many images already"
-    arguments.add_argument("--train", nargs="*", type=Path, default=[], help=which)
-    arguments.add_argument("--validation", nargs="*", type=Path, default=[])
+    # Counts, not names: hundreds of names would bury the error that Snakemake prints beside them.
+    arguments.add_argument(
+        "--shards",
+        nargs=2,
+        type=int,
+        default=(1, 1),
+        metavar=("TRAIN", "VALIDATION"),
+        help="tar shards or lists of files to write beside the card, a split; nothing is written "
+        "where files hold many images already (default 1 1)",
+    )
     arguments.add_argument("--max-corrupt-share", type=float, default=0.001)
     arguments.add_argument("--index", type=Path, required=True, help="index to write")
     return run(STAGE, arguments.parse_args(argv), work, computes=False)

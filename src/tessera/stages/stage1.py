@@ -10,8 +10,16 @@ from torch import Tensor, nn
 from tessera.config.training import TrainedStage1
 from tessera.data.tokens import TokenSet, draw_batch, load_tokens
 from tessera.models.gpt import GPT, GPTConfig
-from tessera.stages.job import Job, add_training, log, parser, part_file, run
-from tessera.stages.training import GLANCE, decoder_sizes, gradient_task, train, validation_loss
+from tessera.stages.job import Job, add_processes, add_training, log, parser, part_file, run
+from tessera.stages.training import (
+    GLANCE,
+    decoder_sizes,
+    gradient_task,
+    micro_batch_size,
+    train,
+    validation_loss,
+)
+from tessera.train.distributed import Processes, joined
 
 STAGE = "stage1"
 
@@ -35,7 +43,13 @@ def model_config(settings: TrainedStage1, vocabulary: int, length: int, classes:
 
 
 def work(job: Job) -> None:
-    """Trains the model."""
+    """Trains the model, in this process or as one of several."""
+    with joined(job.arguments.device) as processes:
+        train_model(job, processes)
+
+
+def train_model(job: Job, processes: Processes) -> None:
+    """Trains the model; the first process writes it."""
     arguments = job.arguments
     settings = job.settings(TrainedStage1)
     job.inputs("tokens", arguments.tokens, "tokens")
@@ -44,6 +58,7 @@ def work(job: Job) -> None:
     tokens = load_tokens([part_file(card) for card in arguments.tokens]).to(device)
     validation = load_tokens([part_file(card) for card in arguments.validation]).to(device)
     training = settings.training
+    size = micro_batch_size(training.batch, arguments.micro_batch, processes)
     config = model_config(settings, tokens.vocabulary, tokens.length, len(tokens.classes))
     torch.manual_seed(training.seed)
     model = GPT(config).to(device)
@@ -63,7 +78,7 @@ def work(job: Job) -> None:
             training.batch,
             training.seed,
             step,
-            arguments.micro_batch,
+            size,
             micro,
         )
         codes = tokens.codes[images, views].long()
@@ -75,12 +90,12 @@ def work(job: Job) -> None:
         return value
 
     validate = validation_loss(
-        len(validation), arguments.micro_batch or 512, training, device, held_out
+        len(validation), arguments.micro_batch or 512, training, device, held_out, processes
     )
-    task = gradient_task(model, loss, training, arguments.micro_batch)
+    task = gradient_task(model, loss, training, size, processes)
     train(
         job, task, training.steps, training.batch, training.seed, task.trained, config, validate,
-        lambda network: validate(network, GLANCE),
+        lambda network: validate(network, GLANCE), processes, size,
         vocabulary=tokens.vocabulary, classes=tokens.classes if settings.class_conditional else [],
     )  # fmt: skip
 
@@ -89,10 +104,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs the stage from the command line."""
     arguments = parser(STAGE, __doc__)
     add_training(arguments)
+    add_processes(arguments)
     arguments.add_argument("--micro-batch", type=int, default=0, help="images at once; 0: all")
     arguments.add_argument("--tokens", type=Path, nargs="+", required=True, help="part cards")
     arguments.add_argument("--validation", type=Path, nargs="+", required=True)
-    return run(STAGE, arguments.parse_args(argv), work)
+    words = sys.argv[1:] if argv is None else argv
+    return run(STAGE, arguments.parse_args(words), work, again=words)
 
 
 if __name__ == "__main__":

@@ -12,8 +12,16 @@ from tessera.data.tokens import TokenSet, draw_batch, load_tokens
 from tessera.errors import UserError
 from tessera.models.gpt import GPT, GPTConfig
 from tessera.models.maskgit import MaskGIT, MaskGITConfig
-from tessera.stages.job import Job, add_training, log, parser, part_file, run
-from tessera.stages.training import GLANCE, decoder_sizes, gradient_task, train, validation_loss
+from tessera.stages.job import Job, add_processes, add_training, log, parser, part_file, run
+from tessera.stages.training import (
+    GLANCE,
+    decoder_sizes,
+    gradient_task,
+    micro_batch_size,
+    train,
+    validation_loss,
+)
+from tessera.train.distributed import Processes, joined
 
 STAGE = "stage2"
 
@@ -40,7 +48,13 @@ def model_config(
 
 
 def work(job: Job) -> None:
-    """Trains the decoder."""
+    """Trains the decoder, in this process or as one of several."""
+    with joined(job.arguments.device) as processes:
+        train_model(job, processes)
+
+
+def train_model(job: Job, processes: Processes) -> None:
+    """Trains the decoder; the first process writes it."""
     arguments = job.arguments
     settings = job.settings(TrainedStage2)
     sets: dict[str, TokenSet] = {}
@@ -52,6 +66,7 @@ def work(job: Job) -> None:
     require_pairs(semantic, codes)
     require_pairs(sets["validation_semantic"], sets["validation_codes"])
     training = settings.training
+    size = micro_batch_size(training.batch, arguments.micro_batch, processes)
     config = model_config(
         settings, (codes.vocabulary, codes.length), (semantic.vocabulary, semantic.length)
     )
@@ -67,7 +82,7 @@ def work(job: Job) -> None:
             training.batch,
             training.seed,
             step,
-            arguments.micro_batch,
+            size,
             micro,
         )
         target = codes.codes[images, views].long()
@@ -84,13 +99,13 @@ def work(job: Job) -> None:
         return value
 
     validate = validation_loss(
-        len(target), arguments.micro_batch or 512, training, arguments.device, held_out
+        len(target), arguments.micro_batch or 512, training, arguments.device, held_out, processes
     )
 
-    task = gradient_task(model, loss, training, arguments.micro_batch)
+    task = gradient_task(model, loss, training, size, processes)
     train(
         job, task, training.steps, training.batch, training.seed, task.trained, model.config,
-        validate, lambda network: validate(network, GLANCE),
+        validate, lambda network: validate(network, GLANCE), processes, size,
     )  # fmt: skip
 
 
@@ -118,10 +133,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs the stage from the command line."""
     arguments = parser(STAGE, __doc__)
     add_training(arguments)
+    add_processes(arguments)
     arguments.add_argument("--micro-batch", type=int, default=0, help="images at once; 0: all")
     for name in ("semantic", "codes", "validation-semantic", "validation-codes"):
         arguments.add_argument(f"--{name}", type=Path, nargs="+", required=True, help="part cards")
-    return run(STAGE, arguments.parse_args(argv), work)
+    words = sys.argv[1:] if argv is None else argv
+    return run(STAGE, arguments.parse_args(words), work, again=words)
 
 
 if __name__ == "__main__":

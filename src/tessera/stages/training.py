@@ -11,11 +11,12 @@ from torch import Tensor, nn
 
 from tessera.config.training import Training, TransformerShape
 from tessera.data.images import spread
-from tessera.errors import UserError
+from tessera.errors import SharedError, UserError
 from tessera.io.files import whole_file
 from tessera.io.weights import save_model
 from tessera.stages.job import Job, log
 from tessera.train.checkpoints import Checkpoint
+from tessera.train.distributed import ALONE, Processes
 from tessera.train.ema import Ema
 from tessera.train.loop import Task, fit
 from tessera.train.optimizers import adamw
@@ -74,8 +75,11 @@ def validation_loss(
     training: Training,
     device: str,
     loss: Callable[[nn.Module, Tensor], Tensor],
+    processes: Processes,
 ) -> Callable[..., dict[str, float]]:
     """Makes the function that gives a mean loss over validation images.
+
+    The images are spread over the processes.
 
     Args:
         images: images of the split.
@@ -83,6 +87,7 @@ def validation_loss(
         training: its precision is that of the forward passes.
         device: where they run.
         loss: mean loss of a network over images, given by their places.
+        processes: all of which call the function together.
 
     Returns:
         A function of the network and, optionally, of how many images, evenly spread, are enough.
@@ -91,19 +96,44 @@ def validation_loss(
 
     def validate(network: nn.Module, enough: int = images) -> dict[str, float]:
         chosen, total = torch.from_numpy(spread(images, enough)), 0.0
-        for some in chosen.split(batch):
+        for some in processes.share(chosen.split(batch)):
             with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=bfloat16):
                 value = loss(network, some)
             total += float(value) * len(some)
-        return {"loss": total / len(chosen)}
+        return {"loss": processes.total([total])[0] / len(chosen)}
 
     return validate
 
 
+def micro_batch_size(batch: int, asked: int, processes: Processes) -> int:
+    """Images at once in each process.
+
+    Args:
+        batch: images an update.
+        asked: the size that is wished for; 0 takes a process's whole share of the batch.
+        processes: those that train together.
+
+    Raises:
+        UserError: the processes would not have equally many micro-batches of equal size.
+    """
+    size = asked or batch // processes.count
+    if not size or batch % (size * processes.count):
+        raise SharedError(
+            f"a batch of {batch} images gives {processes.count} processes no equal numbers of "
+            f"micro-batches{f' of {asked}' if asked else ''}: change --micro-batch, the number of "
+            "GPUs, or training.batch of the config"
+        )
+    return size
+
+
 def gradient_task(
-    model: nn.Module, loss: Callable[..., Any], training: Training, micro_batch: int
+    model: nn.Module,
+    loss: Callable[..., Any],
+    training: Training,
+    micro_batch: int,
+    processes: Processes,
 ) -> GradientTask:
-    """The task of a transformer's training; a micro-batch of 0 takes the batch at once."""
+    """The task of a transformer's training in micro-batches of a size that divides the batch."""
     return GradientTask(
         model,
         loss,
@@ -111,8 +141,10 @@ def gradient_task(
         schedule(training),
         clip=training.clip,
         ema=Ema(model, training.ema) if training.ema is not None else None,
-        accumulate=training.batch // micro_batch if micro_batch else 1,
+        accumulate=training.batch // micro_batch,
         autocast=torch.bfloat16 if training.precision == "bfloat16" else None,
+        seed=training.seed,
+        processes=processes,
     )
 
 
@@ -126,9 +158,13 @@ def train(
     config: Any,
     validate: Callable[[nn.Module], dict[str, float]],
     glance: Callable[[nn.Module], dict[str, float]] | None = None,
+    processes: Processes = ALONE,
+    micro_batch: int = 0,
     **facts: Any,
 ) -> None:
     """Runs a training to its end and writes model, metrics and card.
+
+    The first of several processes writes; all compute.
 
     Args:
         job: the running job; its inputs are read already.
@@ -141,11 +177,14 @@ def train(
         validate: the saved model's metrics on the validation split.
         glance: metrics that are logged on the way; None logs those of `validate`, which for a
             large split would cost more than the training.
+        processes: those that train together.
+        micro_batch: images at once; 0 is all.
         facts: further JSON values beside the model's config.
     """
     arguments = job.arguments
     results: Path = arguments.card.parents[2]
-    folder = job.resume_folder(results)
+    # Micro-batches draw their own dropout, so a state goes on with the same size alone.
+    folder = job.resume_folder(results, micro_batch if micro_batch < batch else 0)
     name = f"{job.stage}/{arguments.card.parent.name}"
 
     def on_log(step: int) -> dict[str, float]:
@@ -165,17 +204,20 @@ def train(
         checkpoint_every=arguments.checkpoint_every,
         tensorboard=results / "tensorboard" / name,
         on_log=on_log,
+        processes=processes,
     )
     model = trained().eval()
     _require_finite(model, steps)
+    with torch.inference_mode():
+        validation = validate(model)
+    if not processes.first:
+        return
     outputs = save_model(arguments.card.parent, model, config, **facts)
     lines = arguments.card.parent / "metrics.jsonl"
     with whole_file(lines) as temporary:
         shutil.copyfile(folder / "metrics.jsonl", temporary)
     last = json.loads(lines.read_text().splitlines()[-1])
     final = {k: v for k, v in last.items() if k != "step" and not k.startswith("validation_")}
-    with torch.inference_mode():
-        validation = validate(model)
     job.finish(
         arguments.card,
         # The lines also depend on how often they are written, which is no part of the result.
@@ -188,7 +230,7 @@ def train(
             "final": final,
             "validation": validation,
         },
-        run={"resumed_at": started},
+        run={"resumed_at": started, "processes": processes.count},
     )
     Checkpoint(folder).remove()
     if validation:
@@ -199,7 +241,7 @@ def _require_finite(model: nn.Module, steps: int) -> None:
     # The loop sees the loss before each update; only this sees what the last one left.
     for name, tensor in model.state_dict().items():
         if not tensor.isfinite().all():
-            raise UserError(
+            raise SharedError(
                 f"the weight {name} is no longer finite after update {steps}: lower the learning "
                 "rate, lengthen the warm-up or clip the gradients more tightly"
             )

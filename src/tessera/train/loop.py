@@ -2,6 +2,8 @@
 
 Everything random in an update is drawn after seeding with (seed, update), so the state to save is
 what the task holds, and a resumed run repeats the undisturbed one bit for bit.
+
+Of several processes the first writes; all read the checkpoint and all stop after the same update.
 """
 
 import hashlib
@@ -16,8 +18,9 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from tessera.errors import UserError
+from tessera.errors import SharedError, StoppedError
 from tessera.train.checkpoints import Checkpoint
+from tessera.train.distributed import ALONE, Processes
 from tessera.train.trackers import Tracker
 
 log = logging.getLogger(__name__)
@@ -39,14 +42,15 @@ class Task(Protocol):
         ...
 
 
-def seed_update(seed: int, step: int) -> None:
-    """Seeds torch's global generators from (seed, step)."""
-    digest = hashlib.sha256(f"{seed}/{step}".encode()).digest()
+def seed_update(seed: int, step: int, micro: int = 0) -> None:
+    """Seeds torch's global generators from (seed, step, micro).
+
+    Each micro-batch of an update has a seed of its own, so that it does not matter which process
+    computes it.
+    """
+    text = f"{seed}/{step}/{micro}" if micro else f"{seed}/{step}"
+    digest = hashlib.sha256(text.encode()).digest()
     torch.manual_seed(int.from_bytes(digest[:8], "little") >> 1)
-
-
-class StoppedError(UserError):
-    """The process was asked to stop; the state up to the last update is saved."""
 
 
 def fit(
@@ -59,6 +63,7 @@ def fit(
     checkpoint_every: int = 200,
     tensorboard: Path | None = None,
     on_log: Callable[[int], dict[str, float]] | None = None,
+    processes: Processes = ALONE,
 ) -> int:
     """Runs updates up to `steps`, from the checkpoint in `folder` where there is one.
 
@@ -71,7 +76,9 @@ def fit(
         log_every: updates between two lines of metrics.
         checkpoint_every: updates between two checkpoints.
         tensorboard: folder of the TensorBoard event files.
-        on_log: called with the number of updates done; its values join the metrics.
+        on_log: called with the number of updates done, in all processes; its values, which are the
+            same in all, join the metrics.
+        processes: those that train together.
 
     Returns:
         The update that the run started from: 0, or that of the checkpoint.
@@ -81,35 +88,55 @@ def fit(
         StoppedError: a SIGTERM arrived; the state is saved.
     """
     checkpoint = Checkpoint(folder)
-    saved = checkpoint.load()
-    start = 0
-    if saved is not None:
-        start, state = saved
-        _put_back(task, state, checkpoint.file)
+    start = _resume(task, checkpoint, processes)
+    if start:
         log.info("going on from update %d of %d", start, steps)
-    tracker = Tracker(folder / "metrics.jsonl", steps, tensorboard, done=start)
+    tracker = None
+    if processes.first:
+        tracker = Tracker(folder / "metrics.jsonl", steps, tensorboard, done=start)
     with _Termination() as termination:
         for step in range(start, steps):
             seed_update(seed, step)
             metrics = task.update(step)
             done = step + 1
-            save = done % checkpoint_every == 0 or done == steps or termination.asked
+            asked = processes.any(termination.asked)
+            save = done % checkpoint_every == 0 or done == steps or asked
             if save or done == 1 or done % log_every == 0:
-                values = {name: float(value) for name, value in metrics.items()}
+                values = processes.mean({name: float(value) for name, value in metrics.items()})
                 _require_numbers(values, done)
                 if done == 1 or done % log_every == 0 or done == steps:
                     values |= on_log(done) if on_log else {}
                     _require_numbers(values, done)  # the update itself may have broken the weights
-                    tracker.write(done, values)
+                    if tracker is not None:
+                        tracker.write(done, values)
             if save:
-                checkpoint.save(done, task.state_dict())
-            if termination.asked and done < steps:
-                tracker.close()
+                if processes.first:
+                    checkpoint.save(done, task.state_dict())
+                processes.barrier()  # here, and not in the next update, where a GPU would wait
+            if asked and done < steps:
+                if tracker is not None:
+                    tracker.close()
                 raise StoppedError(
                     f"asked to stop: saved after update {done} of {steps}, run again to go on "
                     "from there"
                 )
-    tracker.close()
+    if tracker is not None:
+        tracker.close()
+    return start
+
+
+def _resume(task: Task, checkpoint: Checkpoint, processes: Processes) -> int:
+    """Puts the saved state back, where there is one; returns its update."""
+    saved = checkpoint.load()
+    start, state = saved or (0, None)
+    found = processes.gather(start)
+    if len(set(found)) > 1:
+        raise SharedError(
+            f"{checkpoint.file} is not the same for all processes (updates {found}): put the "
+            "folder `results` of the config on a disk that all nodes share"
+        )
+    if state is not None:
+        _put_back(task, state, checkpoint.file)
     return start
 
 
@@ -118,7 +145,7 @@ def _put_back(task: Task, state: dict[str, Any], file: Path) -> None:
         task.load_state_dict(state)
     except (RuntimeError, KeyError, ValueError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[-1].strip()
-        raise UserError(
+        raise SharedError(
             f"the checkpoint {file} does not fit this training ({reason}): delete its folder and "
             "run again; the training starts over"
         ) from error
@@ -127,7 +154,7 @@ def _put_back(task: Task, state: dict[str, Any], file: Path) -> None:
 def _require_numbers(metrics: dict[str, float], step: int) -> None:
     for name, value in metrics.items():
         if not math.isfinite(value):
-            raise UserError(
+            raise SharedError(
                 f"{name} is {value} after update {step}: lower the learning rate, lengthen the "
                 "warm-up or clip the gradients more tightly; the last checkpoint is kept"
             )

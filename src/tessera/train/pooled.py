@@ -13,6 +13,7 @@ from torch import Tensor
 
 from tessera.data.tokens import TokenSet
 from tessera.models.gpt import GPT
+from tessera.train.distributed import ALONE, Processes
 
 
 def pooled_bytes(model: GPT, tokens: TokenSet, views: int | None = None) -> int:
@@ -37,6 +38,8 @@ class PooledStates:
         autocast: arithmetic of the model; None is that of its weights.
         keep: compute all states of all views now and keep them beside the tokens.
         views: views of each image that are read, the first ones; None takes all.
+        processes: those that share the model's work; each of them gets all states that it asks for,
+            and they ask together.
     """
 
     def __init__(
@@ -47,8 +50,10 @@ class PooledStates:
         autocast: torch.dtype | None = None,
         keep: bool = False,
         views: int | None = None,
+        processes: Processes = ALONE,
     ) -> None:
         self.model, self.tokens, self.chunk, self.autocast = model, tokens, chunk, autocast
+        self.processes = processes
         self.kept_LNVD: Tensor | None = None
         if keep:
             views = tokens.codes.shape[1] if views is None else views
@@ -74,12 +79,14 @@ class PooledStates:
         images, views = images.to(device), views.to(device)
         if self.kept_LNVD is not None:
             return self.kept_LNVD[:, images, views]
-        pieces = []
-        for chosen, view in zip(images.split(self.chunk), views.split(self.chunk), strict=True):
+        config, count = self.model.config, len(images)
+        mine = torch.tensor(self.processes.share(range(count)), device=device, dtype=torch.long)
+        pieces = [torch.empty(config.layers + 1, 0, config.width, device=device)]
+        for places in mine.split(self.chunk) if len(mine) else ():  # fewer images than processes
             with torch.autocast(device.type, self.autocast, enabled=self.autocast is not None):
-                codes = self.tokens.codes[chosen, view].long()
+                codes = self.tokens.codes[images[places], views[places]].long()
                 pieces.append(self.model.hidden_states(codes).float())
-        return torch.cat(pieces, dim=1)
+        return self.processes.join_columns(torch.cat(pieces, dim=1), mine, count)
 
     def batches(self, batch: int) -> Iterator[tuple[Tensor, Tensor]]:
         """The first view of every image: states [L + 1, B, D] and labels [B], in order."""

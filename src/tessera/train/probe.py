@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tessera.errors import UserError
+from tessera.errors import SharedError, UserError
 from tessera.train.schedules import cosine
 
 MOMENTUM = 0.9
@@ -187,10 +187,10 @@ def _losses(x_LBD: Tensor, target_B: Tensor, weight_LKD: Tensor, bias_LK: Tensor
 
 
 def _require_finite(losses_L: Tensor) -> None:
-    """Raises UserError where a layer's loss is no number."""
+    """Raises SharedError where a layer's loss is no number."""
     if not losses_L.isfinite().all():
         broken = [layer for layer, fine in enumerate(losses_L.isfinite().tolist()) if not fine]
-        raise UserError(
+        raise SharedError(
             f"the linear probe of layers {broken} diverged: lower its learning rate or turn its "
             "batch_norm on"
         )

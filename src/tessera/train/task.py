@@ -1,12 +1,15 @@
 """A model with one optimiser: the task of every training but the adversarial ones."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from tessera.train.distributed import ALONE, Processes, unsynchronized
 from tessera.train.ema import Ema
+from tessera.train.loop import seed_update
 from tessera.train.optimizers import set_update
 
 
@@ -21,8 +24,12 @@ class GradientTask:
         schedule: update → learning rate.
         clip: largest global gradient norm, or None.
         ema: averaged weights, or None.
-        accumulate: micro-batches an update, of equal size.
+        accumulate: micro-batches an update, of equal size, over all processes; each process takes
+            equally many.
         autocast: None, or the type of the forward pass's arithmetic.
+        seed: together with the update and the micro-batch, the seed of all micro-batches but the
+            first, for which the loop's seed of the update stands.
+        processes: those that train together; each holds a copy of the model.
     """
 
     def __init__(
@@ -35,26 +42,37 @@ class GradientTask:
         ema: Ema | None = None,
         accumulate: int = 1,
         autocast: torch.dtype | None = None,
+        seed: int = 0,
+        processes: Processes = ALONE,
     ) -> None:
         self.model, self.loss, self.optimizer, self.schedule = model, loss, optimizer, schedule
-        self.clip, self.ema, self.accumulate, self.autocast = clip, ema, accumulate, autocast
+        self.clip, self.ema, self.autocast, self.seed = clip, ema, autocast, seed
+        self.micros = processes.share(range(accumulate))
+        self.network = processes.synchronized(model)
         self.device = next(model.parameters()).device
 
     def update(self, step: int) -> dict[str, Tensor]:
-        """One update; returns the loss terms, the learning rate and the gradient's norm."""
+        """One update; returns the loss terms, the learning rate and the gradient's norm.
+
+        The loss terms are means over this process's micro-batches, the gradient is that of all.
+        """
         self.model.train()
         rate = self.schedule(step)
         set_update(self.optimizer, step, rate)
         self.optimizer.zero_grad(set_to_none=True)
         totals: dict[str, Tensor] = {}
-        for micro in range(self.accumulate):
-            with torch.autocast(
-                self.device.type, dtype=self.autocast, enabled=self.autocast is not None
-            ):
-                terms = self.loss(self.model, step, micro)
-            (terms["loss"] / self.accumulate).backward()
+        for micro in self.micros:
+            last = micro == self.micros[-1]
+            if micro:
+                seed_update(self.seed, step, micro)
+            with nullcontext() if last else unsynchronized(self.network):
+                with torch.autocast(
+                    self.device.type, dtype=self.autocast, enabled=self.autocast is not None
+                ):
+                    terms = self.loss(self.network, step, micro)
+                (terms["loss"] / len(self.micros)).backward()
             for name, value in terms.items():
-                part = value.detach() / self.accumulate
+                part = value.detach() / len(self.micros)
                 totals[name] = totals[name] + part if name in totals else part
         # Measured also where nothing is clipped: a rising norm is the first sign of divergence.
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.clip or float("inf"))

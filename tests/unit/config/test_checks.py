@@ -126,6 +126,20 @@ TRAINING = "stage1.cond.training"
             r"execution\.stage1\.micro_batch \(3\): change one of them",
         ),
         ({"execution.default.micro_batch": 3}, r"training\.batch \(8\) is not divisible"),
+        (
+            {"execution.stage1": {"gpus": 3}},
+            r"stage1\.cond\.training\.batch \(8\) cannot be cut into equal numbers of "
+            r"micro-batches for 3 processes, one for each GPU of execution\.stage1: change",
+        ),
+        (
+            {"execution.stage2": {"gpus": 2, "nodes": 2, "micro_batch": 4}},
+            r"stage2\.ar\.training\.batch \(8\) .* micro-batches of 4 images for 4 processes",
+        ),
+        (
+            {"execution.encoder": {"gpus": 2}},
+            r"execution\.encoder gives 2 GPUs on 1 nodes to each job of encoder, which is one pro",
+        ),
+        ({"execution.tokens": {"nodes": 2}}, r"each job of tokens, which is one process: set gpus"),
     ],
 )  # fmt: skip
 def test_a_contradiction_is_one_sentence(changed, values, sentence):
@@ -162,6 +176,8 @@ def test_a_contradiction_is_one_sentence(changed, values, sentence):
             "probes.linear.tokens": "semantic",
         },
         {"execution.stage1": {"micro_batch": 4}},
+        {"execution.stage2": {"gpus": 2, "nodes": 2, "micro_batch": 1}},
+        {"execution.probe": {"gpus": 3, "nodes": 5}},
         {
             "data.shapes.image_size": None,
             "views.shapes.crop": 504,
@@ -175,6 +191,8 @@ def test_a_contradiction_is_one_sentence(changed, values, sentence):
         "a probe of other tokens",
         "a published model's probe",
         "half a batch",
+        "a micro-batch for each process",
+        "a probe shares any batch",
         "unknown size",
     ],
 )

@@ -6,7 +6,8 @@ import random
 import pytest
 from snakemake.utils import update_config
 
-from tessera.config.load import load, merge, read_yaml, validate
+from tessera.config.load import load, read_yaml, validate
+from tessera.config.overlays import merge
 from tessera.errors import UserError
 
 TRAINING = "stage1.cond.training"
@@ -32,7 +33,16 @@ def test_the_example_is_valid(changed):
         ({"data.digits.imagesize": 3}, r"data\.digits\.imagesize is no .*'image_size'"),
         ({"execution.stage3": {}}, r"execution\.stage3 is no stage: did you mean"),
         ({"execution.tokens.thread": 1}, r"execution\.tokens\.thread is no .*'threads'"),
-        ({"data.digits.kind": "digit"}, r"data\.digits: .*'digits'.*set `kind` to one of these$"),
+        (
+            {"data.digits.kind": "digit"},
+            r"data\.digits\.kind is 'digit', which is not digits, folder, webdataset or parquet: "
+            r"did you mean 'digits'\?$",
+        ),
+        (
+            {"encoders.dino.kind": "scratch"},
+            r"encoders\.dino\.kind is 'scratch', .*: set it to trained, published or timm$",
+        ),
+        ({"encoders.x": {}}, r"^config: encoders\.x\.kind is missing: set it to trained, "),
         ({"data.digits.path": "x"}, r"config: data\.digits\.path is no known setting"),
         # Types and ranges
         ({f"{TRAINING}.steps": True}, r"stage1\.cond\.training: steps must be a number, got true"),
@@ -55,6 +65,13 @@ def test_the_example_is_valid(changed):
         ({"stage1.Bad-Name": {"extends": "cond"}}, r"stage1\.Bad-Name is no name: use lower-case"),
         ({"stage1.a/b": {"extends": "cond"}}, r"a/b is no name: use lower-case letters, digits"),
         ({"stage1._x": {"extends": "cond"}}, r"_x is no name"),
+        ({"tokens.codes.views": "My-Views"}, r"codes\.views \(My-Views\) is no name: use lower"),
+        # Text that YAML reads as something else
+        (
+            {"extractors.i": {"kind": "inception", "weights": "w", "sha256": 67268250}},
+            r"extractors\.i\.sha256 must be text, but YAML reads it as a number \(67268250\): ",
+        ),
+        ({"title": True}, r"title must be text, but YAML reads it as yes or no \(True\): quote it"),
         # Tokens name one tokenizer
         ({"tokens.codes.codebook": "k8"}, r"tokens\.codes: name one tokenizer: either"),
         ({"tokens.none": {"views": "digits"}}, r"tokens\.none: name one tokenizer"),
@@ -65,6 +82,11 @@ def test_the_example_is_valid(changed):
             r"stage1\.a extends itself in a cycle \(a → b → a\): remove one `extends`",
         ),
         ({"stage1.a": {"extends": "a"}}, r"stage1\.a extends itself in a cycle \(a → a\)"),
+        ({"stage1.a": {"extends": ["cond"]}}, r"stage1\.a\.extends must name one variant$"),
+        (
+            {"stage1.cond": None},
+            r"stage1\.uncond\.extends names 'cond', which is switched off \(null\): switch uncond",
+        ),
     ],
 )  # fmt: skip
 def test_a_mistake_is_one_sentence_with_its_place(changed, values, sentence):
@@ -162,6 +184,13 @@ def test_a_missing_file_is_said(tmp_path, name):
     """A folder is no file either."""
     with pytest.raises(UserError, match="does not exist: check the path"):
         read_yaml(tmp_path / name)
+
+
+def test_a_file_that_cannot_be_read_is_said(tmp_path):
+    """Here: a file is taken for a folder."""
+    (tmp_path / "a.yaml").touch()
+    with pytest.raises(UserError, match=r"a\.yaml/b cannot be read \(Not a directory\): check"):
+        read_yaml(tmp_path / "a.yaml" / "b")
 
 
 def test_a_file_of_another_encoding_is_said(tmp_path):

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from tessera.config.load import validate
-from tessera.config.published import contents, read_record
+from tessera.config.published import contents, read_record, require_files
 from tessera.config.resolve import node
 from tessera.errors import UserError
 
@@ -53,7 +53,11 @@ def test_what_the_folder_holds_counts_and_not_where_it_lies(published, tmp_path)
 @pytest.mark.parametrize(
     ("break_it", "message"),
     [
-        (lambda f: (f / "published.json").unlink(), "published.json does not exist: write"),
+        (
+            lambda f: (f / "published.json").unlink(),
+            r"^config: autoencoders\.vqgan: no imported weights lie in .*vqgan: run `tessera "
+            r"import digit autoencoder FILE --out .*vqgan` \(docs/imagenet\.md says which file\)",
+        ),
         (lambda f: (f / "published.json").write_text("{}"), "is no record of imported weights"),
         (
             lambda f: write_record(f, "stage1", resolution=32),
@@ -68,6 +72,40 @@ def test_a_wrong_folder_is_found_before_any_job(published, break_it, message):
     read_record.cache_clear()
     with pytest.raises(UserError, match=message):
         node(validate(raw), "autoencoders", "vqgan")
+
+
+def test_files_of_a_rehearsal_are_made_by_a_command(changed, tmp_path, monkeypatch):
+    """Nobody has to get them."""
+    monkeypatch.chdir(tmp_path)
+    folder = "results-imagenet-shape/stand-ins"
+    config = changed(
+        {
+            "data.shapes.path": f"{folder}/imagenet",
+            "autoencoders.other": {"kind": "published", "path": f"{folder}/vqgan"},
+            "extractors.other": {"kind": "inception", "weights": f"{folder}/w.pth"},
+        }
+    )
+    for section, name in (("data", "shapes"), ("autoencoders", "other"), ("extractors", "other")):
+        with pytest.raises(UserError, match=rf"{section}\.{name}: .*: run `make imagenet-shape`"):
+            node(config, section, name)
+
+
+def test_files_beside_the_record_are_compared_with_it(tmp_path):
+    """By their digests; a record that names a file elsewhere is not followed."""
+    folder = write_record(tmp_path / "a", files={"model.json": "0" * 64})
+    digest = hashlib.sha256((folder / "model.json").read_bytes()).hexdigest()
+    with pytest.raises(UserError, match=r"model\.json is absent or not what .* wrote"):
+        require_files(str(folder), "autoencoders")
+    write_record(folder, files={"model.json": digest})
+    require_files(str(folder), "autoencoders")
+    (tmp_path / "model.json").write_bytes((folder / "model.json").read_bytes())
+    (folder / "model.json").unlink()
+    record = json.loads((folder / "published.json").read_text())
+    record["files"] = {"../model.json": digest}
+    (folder / "published.json").write_text(json.dumps(record))
+    read_record.cache_clear()
+    with pytest.raises(UserError, match=r"a/model\.json is absent"):
+        require_files(str(folder), "autoencoders")
 
 
 def test_sizes_of_published_weights_are_checked(published):

@@ -65,7 +65,7 @@ def test_nothing_may_be_watched(folder):
 @pytest.mark.parametrize("watch", ["files", "folders", "nothing"])
 def test_a_missing_folder_is_said(tmp_path, watch):
     """In every mode."""
-    with pytest.raises(UserError, match=r"the image folder .*absent does not exist: set `path`"):
+    with pytest.raises(UserError, match=r"the image folder .*absent does not exist: link your"):
         state(tmp_path / "absent", watch)
 
 

@@ -42,14 +42,10 @@ def index_of(settings, out, threads=1) -> ShardIndex:
         "inputs": {},
     }
     counts = getattr(settings, "shards", None)
-    suffix = "tsv" if getattr(settings, "in_place", False) else "tar"
-    files = {
-        split: [out / f"{split}-{i}.{suffix}" for i in range(getattr(counts, split, 0))]
-        for split in COUNTS
-    }
     arguments = SimpleNamespace(
         settings=canonical_json(node), threads=threads, device="cpu", card=out / "card.json",
-        index=out / "index.json", max_corrupt_share=0.0, **files,
+        index=out / "index.json", max_corrupt_share=0.0,
+        shards=[getattr(counts, split, 0) for split in ("train", "validation")],
     )  # fmt: skip
     shards.work(Job("shards", arguments))
     return ShardIndex(out / "index.json")
@@ -244,13 +240,13 @@ def test_a_file_gone_from_the_folder_is_named(made, tmp_path):
 def test_a_damaged_list_is_an_error(made, change):
     """Each list holds as many images as the index says."""
     index = made("folder")
-    file = index.folder / "train-1.tsv"
+    file = index.folder / "train-00001-of-00003.tsv"
     if change == "removed":
         file.unlink()
     else:
         lines = file.read_text().splitlines(keepends=True)
         file.write_text("".join(lines[:-1]) if change == "cut" else "words\n")
-    with pytest.raises(UserError, match=r"train-1\.tsv .*run the stage `shards`"):
+    with pytest.raises(UserError, match=r"train-00001-of-00003\.tsv .*run the stage `shards`"):
         index.load("train", VIEWS)
 
 

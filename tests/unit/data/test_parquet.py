@@ -88,10 +88,29 @@ def test_a_column_without_files_is_said(table):
 @pytest.mark.parametrize("missing", [None, b""])
 def test_a_row_without_an_image_is_said(table, png, missing):
     """Files written without the images hold only their paths."""
-    path = table(image=[*images(png, 1), {"bytes": missing, "path": "x"}], label=[0, 1])
-    with pytest.raises(UserError, match=r"row 1 holds no image.*'p\.parquet:1'"):
-        read(path)
-    assert [sample.label for sample in read(path, exclude=["p.parquet:1"])] == [0, None]
+    path = table(image=[*images(png, 4), {"bytes": missing, "path": "x"}], label=[0, 1, 1, 1, 1])
+    for with_images in (True, False):  # the stage shards looks at the labels alone
+        with pytest.raises(UserError, match=r"row 4 holds no image.*'p\.parquet:4'"):
+            read(path, images=with_images)
+        found = read(path, images=with_images, exclude=["p.parquet:4"])
+        assert [sample.label for sample in found] == [0, 1, 1, 1, None]
+
+
+def test_a_row_of_null_is_said(table, png):
+    """Neither bytes nor path."""
+    path = table(image=[*images(png, 1), None], label=[0, 1])
+    with pytest.raises(UserError, match="row 1 holds no image"):
+        read(path, images=False)
+
+
+def test_without_statistics_the_images_are_read(tmp_path, png):
+    """Nothing else tells whether a row lacks one."""
+    from pyarrow import parquet
+
+    table = arrow.table({"image": [*images(png, 1), None], "label": [0, 1]})
+    parquet.write_table(table, tmp_path / "p.parquet", write_statistics=False)
+    with pytest.raises(UserError, match="row 1 holds no image"):
+        read(tmp_path / "p.parquet", images=False)
 
 
 @pytest.mark.parametrize(("label", "message"), [(None, "no label"), (-1, "the label -1")])

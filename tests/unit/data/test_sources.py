@@ -119,6 +119,31 @@ def test_an_empty_class_is_one_sentence(tree):
         open_source(folder(root))
 
 
+@pytest.mark.parametrize("level", ["data set", "splits of one", "classes"])
+def test_a_path_that_ends_too_early_is_one_sentence(tree, level):
+    """It would make one class of all images: of ImageNet's splits, or of `ILSVRC/n01440764/…`."""
+    for split in ("train", "val"):
+        root = tree(f"imagenet/{split}", cat=2, dog=2)
+    if level == "classes":
+        root = tree("other/train/ILSVRC", cat=2, dog=2) / "other"
+        message = r"ILSVRC, the only folder in .*train, holds folders \(cat, …\) and no images"
+    elif level == "data set":
+        message = r"imagenet is no class but holds the splits of a data set: set .* to .*imagenet$"
+    else:
+        tree("coco/train", cat=2)
+        message = r"imagenet is no class but holds the splits"
+    with pytest.raises(UserError, match=message):
+        open_source(folder(root))
+
+
+def test_images_of_one_class(tree):
+    """Also in folders below it, beside images of its own."""
+    root = tree(cat=6)
+    (root / "cat" / "more").mkdir()
+    (root / "cat" / "0.png").rename(root / "cat" / "more" / "0.png")
+    assert open_source(folder(root, validation_share=0.5)).classes == ["cat"]
+
+
 def test_a_class_of_one_image_cannot_be_split(tree):
     """It would be in one split alone."""
     with pytest.raises(UserError, match=r"cannot be split by class .*: add images, or change"):

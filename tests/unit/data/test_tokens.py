@@ -113,3 +113,20 @@ def test_micro_batches_make_up_the_batch():
     for position in (0, 1):
         cut = torch.cat([piece[position] for piece in pieces])
         assert torch.equal(cut, whole[position])
+
+
+def test_parts_of_other_shapes(tmp_path):
+    """Crops of another size, under the right name: one sentence that names both files."""
+    files = write(tmp_path, [0, 1, 2, 3])
+    other = tmp_path / "part-9.zarr.zip"
+    arrays = {"codes": np.zeros((3, 2, 9), np.uint16), "label": LABELS[:3], "number": np.arange(3)}
+    write_part(other, arrays, ATTRIBUTES)
+    with pytest.raises(UserError, match=r"part-9.*\(3, 2, 9\), .*part-0.* of \(4, 2, 4\): delete"):
+        load_tokens([*files, other])
+
+
+def test_a_part_of_another_stage(tmp_path):
+    """Features, say."""
+    write_part(tmp_path / "a.zarr.zip", {"features": np.zeros((3, 2))}, ATTRIBUTES)
+    with pytest.raises(UserError, match=r"a\.zarr\.zip holds no tokens \(features\)"):
+        load_tokens([tmp_path / "a.zarr.zip"])

@@ -3,10 +3,12 @@
 import json
 from importlib.metadata import PackageNotFoundError
 
+import numpy as np
 import pytest
 
 from tessera.errors import UserError
 from tessera.io.cards import read_card, write_card
+from tessera.io.parts import write_part
 
 NODE = {"stage": "stage1", "version": 1, "settings": {"seed": 0}, "inputs": {}}
 RUN = {"seconds": 1.5, "peak_memory_mb": 100.0, "device": "cpu", "threads": 1}
@@ -66,21 +68,22 @@ def test_equal_runs_have_equal_digests(tmp_path):
 @pytest.mark.parametrize(
     ("name", "change", "sentence"),
     [
-        ("model.bin", None, r"model\.bin is missing although .*card\.json tells of it"),
-        ("model.bin", b"weight", r"model\.bin is truncated or altered"),
+        ("model.bin", None, r"model\.bin is missing \(by its card, card\.json\)"),
+        ("model.bin", b"weight", r"model\.bin is truncated \(6 bytes of 7\)"),
+        ("model.bin", b"weights!", r"model\.bin is altered \(8 bytes of 7\)"),
         ("model.bin", b"weightz", r"model\.bin is damaged \(its SHA-256 differs\)"),
         ("below/part.tar", None, r"part\.tar is missing"),
-        ("below/part.tar", b"weigh", r"part\.tar is truncated or altered"),
+        ("below/part.tar", b"weigh", r"part\.tar is truncated"),
     ],
 )
 def test_a_changed_output_is_noticed(tmp_path, name, change, sentence):
-    """Missing, truncated, or of other bytes; the sentence says what to delete."""
+    """Missing, truncated, or of other bytes; the sentence says what to do."""
     card = make(tmp_path)
     if change is None:
         (tmp_path / name).unlink()
     else:
         (tmp_path / name).write_bytes(change)
-    with pytest.raises(UserError, match=sentence + r".*: delete .*card\.json and run again$"):
+    with pytest.raises(UserError, match=sentence + r".*: run `tessera repair`, which"):
         read_card(card)
 
 
@@ -88,6 +91,39 @@ def test_a_card_of_another_stage_is_refused(tmp_path):
     """Paths given in the wrong order."""
     with pytest.raises(UserError, match=r"is the card of the stage 'stage1', not of 'codebook'"):
         read_card(make(tmp_path), "codebook")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"results": {"loss": 7.0}},
+        {"digest": "0" * 64},
+        {"outputs": {}},
+        {"results": None},
+        {"outputs": {"model.bin": {}}},
+    ],
+    ids=str,
+)
+def test_a_card_whose_numbers_were_altered_is_refused(tmp_path, change):
+    """A flipped byte in a number would else stand in a table."""
+    card = make(tmp_path)
+    card.write_text(json.dumps(json.loads(card.read_text()) | change))
+    with pytest.raises(UserError, match=r"card\.json is damaged .* digest\): run `tessera repair`"):
+        read_card(card)
+
+
+def test_a_card_tells_the_shapes_of_a_part(tmp_path):
+    """By array; a part of other shapes is refused even where the card vouches for its bytes."""
+    file, card = tmp_path / "part.zarr.zip", tmp_path / "part.json"
+    write_part(file, {"codes": np.zeros((5, 2, 4), np.uint16), "number": np.arange(5)}, {})
+    write_card(card, NODE, {}, [file], {}, RUN)
+    content = read_card(card)
+    entry = content["outputs"]["part.zarr.zip"]
+    assert entry["arrays"] == {"codes": [5, 2, 4], "number": [5]}
+    entry["arrays"]["codes"] = [6, 2, 4]
+    card.write_text(json.dumps(content))
+    with pytest.raises(UserError, match=r"holds arrays of other shapes .*5, 2, 4.* not .*6, 2, 4"):
+        read_card(card)
 
 
 @pytest.mark.parametrize("content", ["[]", "{}", '{"stage": "stage1"}', "3"])

@@ -5,6 +5,7 @@ import json
 import os
 
 import pytest
+from safetensors import SafetensorError
 
 from tessera.errors import UserError
 from tessera.io.files import (
@@ -90,6 +91,7 @@ def test_a_full_disk_is_known_through_what_it_caused():
     outer = ValueError("could not save")
     outer.__cause__ = FULL
     assert is_disk_full(outer)
+    assert is_disk_full(SafetensorError("I/O error: No space left on device (os error 28)"))
     assert not is_disk_full(ValueError("no space left"))
     assert not is_disk_full(OSError(errno.EACCES, "denied"))
     assert not is_disk_full(None)
@@ -110,7 +112,7 @@ def test_json_is_written_sorted_and_without_nan(tmp_path):
 def test_damaged_json_is_one_sentence(tmp_path, content):
     """Empty, cut off, or no text."""
     (tmp_path / "a.json").write_bytes(content)
-    with pytest.raises(UserError, match=r"a\.json is no valid JSON: delete it and run again"):
+    with pytest.raises(UserError, match=r"a\.json is no valid JSON: run `tessera repair`"):
         read_json(tmp_path / "a.json")
 
 

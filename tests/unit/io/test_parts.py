@@ -5,6 +5,8 @@ import time
 
 import numpy as np
 import pytest
+import zarr
+from zarr.storage import ZipStore
 
 from tessera.config.paths import part_name
 from tessera.errors import UserError
@@ -79,7 +81,7 @@ def test_a_truncated_part_is_one_sentence(tmp_path, arrays, kept):
     data = path.read_bytes()
     path.write_bytes(data[: int(kept * len(data))])
     for read in (read_part, lambda file: open_parts([file])):
-        with pytest.raises(UserError, match=r"a\.zarr\.zip is damaged .*: delete it and run again"):
+        with pytest.raises(UserError, match=r"a\.zarr\.zip is damaged .*: run `tessera repair`"):
             read(path)
 
 
@@ -90,7 +92,7 @@ def test_a_flipped_byte_is_one_sentence(tmp_path):
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
-    with pytest.raises(UserError, match=r"is damaged .*: delete it and run again"):
+    with pytest.raises(UserError, match=r"is damaged .*: run `tessera repair`"):
         read_part(path)
 
 
@@ -129,3 +131,13 @@ def test_parts_of_two_sets_do_not_mix(tmp_path, arrays):
     write_part(tmp_path / "b.zarr.zip", {"codes": arrays["codes"]}, {})
     with pytest.raises(UserError, match=r"b\.zarr\.zip holds other arrays than .*a\.zarr\.zip"):
         open_parts([tmp_path / "a.zarr.zip", tmp_path / "b.zarr.zip"])
+
+
+def test_arrays_of_other_lengths_are_noticed(tmp_path):
+    """By the reader too, whoever wrote them."""
+    with ZipStore(tmp_path / "a.zarr.zip", mode="w") as store:
+        group = zarr.create_group(store)
+        for name, length in (("a", 2), ("b", 3)):
+            group.create_array(name, data=np.ones(length))
+    with pytest.raises(UserError, match=r"other lengths: .*b \(3,\).*\): run `tessera"):
+        read_part(tmp_path / "a.zarr.zip")

@@ -1,14 +1,18 @@
 """The command itself: files that are wrong or hostile, options, and the folder it writes."""
 
 import os
+import re
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 import torch
+import yaml
 
 from tessera.cli import main
+from tessera.config.load import validate
+from tessera.errors import UserError
 from tessera.io.files import read_json
 from tessera.models.gpt import GPT, GPTConfig
 from tessera.models.vqgan import VQGAN, VQGANConfig
@@ -51,15 +55,32 @@ def test_lengths_can_be_said(tmp_path, imported, fairseq) -> None:
 
 
 def test_heads(tmp_path, imported, refused, fairseq) -> None:
-    """`--heads` wins over the settings; without either and at an unknown width it is asked for."""
+    """Those of the settings; without them and at an unknown width they are asked for."""
     checkpoint = fairseq()
     torch.save(checkpoint, tmp_path / "a.pt")
-    assert load_gpt(imported("stage1", tmp_path / "a.pt", "--heads", "4"), "cpu").config.heads == 4
+    said = refused("stage1", tmp_path / "a.pt", "--heads", "4")
+    assert "says that its decoder has 2 attention heads: leave --heads out" in said
     del checkpoint["cfg"]["model"]["decoder_attention_heads"]
     torch.save(checkpoint, tmp_path / "b.pt")
+    assert load_gpt(imported("stage1", tmp_path / "b.pt", "--heads", "4"), "cpu").config.heads == 4
     assert "of width 8 has: give --heads" in refused("stage1", tmp_path / "b.pt")
     said = refused("stage1", tmp_path / "b.pt", "--heads", "3")
     assert "b.pt: The decoder's width 8 is not a multiple of its 3 heads" in said
+
+
+def test_a_decoder_is_what_its_file_says(tmp_path, refused, fairseq) -> None:
+    """`--decoder` is for files that do not."""
+    torch.save(fairseq("st2vtlm_nar", True), tmp_path / "a.pt")
+    said = refused("stage2", tmp_path / "a.pt", "--decoder", "autoregressive")
+    assert "says that its decoder is masked (st2vtlm_nar): leave --decoder out" in said
+
+
+def test_lengths_that_no_table_of_the_file_has(tmp_path, refused, imported, fairseq) -> None:
+    """260 rows: one of padding and one that nothing uses, one for the start symbol."""
+    torch.save(fairseq(), tmp_path / "a.pt")
+    said = refused("stage1", tmp_path / "a.pt", "--length", "258")
+    assert "a.pt has positions for 257 codes an image, but --length is 258" in said
+    imported("stage1", tmp_path / "a.pt", "--length", "257")
 
 
 def test_settings_of_older_checkpoints(tmp_path, imported, fairseq) -> None:
@@ -201,12 +222,45 @@ def test_damaged_files(tmp_path, refused, fairseq, section) -> None:
     """Cut off, or never a checkpoint."""
     torch.save(fairseq(), tmp_path / "whole.pt")
     data = (tmp_path / "whole.pt").read_bytes()
-    for name, content in (("cut.pt", data[: len(data) // 2]), ("text.pt", b"<html>404</html>")):
-        (tmp_path / name).write_bytes(content)
-        assert f"{name} cannot be read" in refused(section, tmp_path / name)
+    (tmp_path / "cut.pt").write_bytes(data[: len(data) // 2])
+    assert "cut.pt cannot be read" in refused(section, tmp_path / "cut.pt")
     (tmp_path / "cut.npy").write_bytes(b"\x93NUMPY\x01\x00")
     assert "cut.npy" in refused("codebook", tmp_path / "cut.npy")
     assert "does not exist" in refused(section, tmp_path / "absent.pt")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"\n<!DOCTYPE html><html>404</html>", "is a web page and no file of weights: download"),
+        (b"\xef\xbb\xbf<html>", "is a web page"),
+        (b"Quota exceeded, try again tomorrow.\n", "is a text and no file of weights"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "only git-lfs's pointer"),
+        (b"", "is empty: download the file itself"),
+    ],
+    ids=["page", "page with a mark", "text", "pointer", "nothing"],
+)
+@pytest.mark.parametrize("name", ["a.pth", "a.npy"])
+def test_what_a_download_leaves_in_the_place_of_a_file(
+    tmp_path, refused, name, content, said
+) -> None:
+    """Under the right name, and of something else."""
+    (tmp_path / name).write_bytes(content)
+    assert said in refused("codebook", tmp_path / name)
+
+
+def test_a_folder_is_no_file(tmp_path, refused) -> None:
+    """Weights often lie in one that is called like them."""
+    (tmp_path / "a.pt").mkdir()
+    assert "a.pt is a folder: name the file in it" in refused("stage1", tmp_path / "a.pt")
+
+
+def test_weights_that_do_not_fit_name_what_can_be_changed(tmp_path, refused) -> None:
+    """There is no model to name for an autoencoder."""
+    state = VQGAN(SMALL_VQGAN).state_dict() | {"decoder.more.weight": torch.ones(3)}
+    torch.save(state, tmp_path / "a.ckpt")
+    said = refused("autoencoder", tmp_path / "a.ckpt")
+    assert said.rstrip().endswith("check SECTION and FILE")
 
 
 @pytest.mark.parametrize(
@@ -241,25 +295,70 @@ def test_a_folder_that_holds_something_else(tmp_path, fairseq, capsys) -> None:
     assert "is a file" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "record",
+    [
+        '{"section": "stage1"}',
+        '{"section": "stage1", "source": "a.pt"}',
+        '{"source": {"file": "a.pt", "sha256": "0"}}',
+        '["stage1"]',
+        '{"section": "stage1", "sou',
+        "",
+    ],
+)
+def test_a_folder_with_a_record_of_something_else(tmp_path, fairseq, capsys, record) -> None:
+    """Half a record or another program's file: it stays, and nothing is said of repairing it."""
+    torch.save(fairseq(), tmp_path / "a.pt")
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "published.json").write_text(record)
+    assert main(["import", "digit", "stage1", str(tmp_path / "a.pt"), "--out", str(out)]) == 1
+    assert capsys.readouterr().err.strip() == (
+        f"error: --out {out} holds published.json, which no finished import left there: "
+        "name another folder, or delete it"
+    )
+    assert (out / "published.json").read_text() == record
+
+
 def test_importing_again(tmp_path, imported, fairseq, capsys) -> None:
-    """The same section's folder is renewed, another's is not."""
+    """The same file may, with other options too; another file's import is not written over."""
     torch.save(fairseq(), tmp_path / "a.pt")
     checkpoint = fairseq()
     checkpoint["model"]["decoder.layers.0.fc2.bias"] += 1
     torch.save(checkpoint, tmp_path / "b.pt")
     first = read_json(imported("stage1", tmp_path / "a.pt") / "published.json")
-    out = imported("stage1", tmp_path / "b.pt")
+    out = imported("stage1", tmp_path / "a.pt", "--length", "64")
     second = read_json(out / "published.json")
-    assert first["files"]["model.safetensors"] != second["files"]["model.safetensors"]
+    assert first["files"]["model.json"] != second["files"]["model.json"]
+    words = ["import", "digit", "stage1", str(tmp_path / "b.pt"), "--out", str(out)]
+    assert main(words) == 1
+    assert "holds an import of another file (a.pt): name another folder" in capsys.readouterr().err
     np.save(tmp_path / "k.npy", np.eye(3, dtype=np.float32))
     assert main(["import", "digit", "codebook", str(tmp_path / "k.npy"), "--out", str(out)]) == 1
     assert "an import for another section" in capsys.readouterr().err
     assert read_json(out / "published.json") == second
 
 
+@pytest.mark.parametrize(
+    ("out", "said"),
+    [
+        ("file/below", "cannot be made, for .*file is a file: name a folder"),
+        ("/proc/tessera/out", r"--out /proc/tessera/out cannot be written \(No such file"),
+    ],
+)
+def test_folders_that_cannot_be_made(tmp_path, fairseq, capsys, out, said) -> None:
+    """One sentence, whatever the file system says."""
+    torch.save(fairseq(), tmp_path / "a.pt")
+    (tmp_path / "file").touch()
+    words = ["import", "digit", "stage1", str(tmp_path / "a.pt"), "--out", str(tmp_path / out)]
+    assert main(words) == 1
+    error = capsys.readouterr().err
+    assert re.search(said, error)
+    assert error.count("\n") == 1
+
+
 def test_a_failed_write_leaves_nothing(tmp_path, monkeypatch, refused, fairseq) -> None:
     """The record is the last file; where it cannot be written, none stays."""
-    from tessera.errors import UserError
 
     def full(path, value):
         raise UserError("no space is left on the disk")
@@ -271,8 +370,6 @@ def test_a_failed_write_leaves_nothing(tmp_path, monkeypatch, refused, fairseq) 
 
 def test_what_it_prints(tmp_path, imported, fairseq, capsys) -> None:
     """Sizes and parameters that a model of these sizes has, and a variant for the config."""
-    import yaml
-
     torch.save(fairseq(), tmp_path / "a.pt")
     out = imported("stage1", tmp_path / "a.pt")
     printed = capsys.readouterr().out
@@ -281,17 +378,33 @@ def test_what_it_prints(tmp_path, imported, fairseq, capsys) -> None:
     assert f"{sum(p.numel() for p in model.parameters()):,} parameters" in printed
     assert "2 layers of width 8, 2 heads" in printed
     assert "6 classes" in printed
-    found = yaml.safe_load(printed.partition("for the config:")[2])
+    found = yaml.safe_load(printed.partition("does not tell):")[2])
     assert found == {
         "stage1": {
-            "NAME": {
+            "imported": {
                 "kind": "published",
                 "path": str(out),
-                "codebook": "...",
+                "codebook": "FILL_IN",
                 "class_conditional": True,
             }
         }
     }
+
+
+def test_an_array_of_centroids_tells_nothing_else(tmp_path, capsys) -> None:
+    """Whose features they are must be said, or they would be compared with others."""
+    np.save(tmp_path / "k.npy", np.eye(3, dtype=np.float32))
+    out = tmp_path / "Km-8k.v2"
+    assert main(["import", "digit", "codebook", str(tmp_path / "k.npy"), "--out", str(out)]) == 0
+    printed = capsys.readouterr().out
+    found = yaml.safe_load(printed.partition("does not tell):")[2])
+    assert found["codebooks"]["km_8k_v2"] == {
+        "kind": "published", "path": str(out),
+        "encoder": "FILL_IN", "layer": "FILL_IN", "input_size": "FILL_IN",
+    }  # fmt: skip
+    views = {"data": {"a": {"kind": "digits"}}}
+    with pytest.raises(UserError, match=r"codebooks\.km_8k_v2\.encoder"):
+        validate(found | views)
 
 
 def test_help_needs_no_torch() -> None:

@@ -74,6 +74,10 @@ def test_facts_of_stage_1(golden, imported) -> None:
     said = read_json(imported("stage1", golden / "stage1_cls.pt") / "model.json")
     assert said["classes"] == [str(number) for number in range(1000)]
     assert said["vocabulary"] == len(np.load(golden / "km_tiny.npy"))
+
+
+def test_an_unconditional_stage_1_has_no_classes(golden, imported) -> None:
+    """An empty list of names."""
     assert (
         read_json(imported("stage1", golden / "stage1_uncond.pt") / "model.json")["classes"] == []
     )
@@ -91,10 +95,12 @@ def test_masked(golden, imported) -> None:
     torch.testing.assert_close(logits, z["logits"][:, -length:], **CLOSE)
 
 
-def test_the_kind_of_a_stage_2_can_be_said(golden, imported) -> None:
-    """`--decoder` wins over the checkpoint's name."""
-    out = imported("stage2", golden / "stage2_nar.pt", "--decoder", "autoregressive")
-    assert isinstance(load_decoder(out, "cpu"), GPT)
+def test_the_kind_of_a_stage_2_can_be_said(golden, imported, refused) -> None:
+    """Where the checkpoint does not contradict."""
+    said = refused("stage2", golden / "stage2_nar.pt", "--decoder", "autoregressive")
+    assert "stage2_nar.pt says that its decoder is masked" in said
+    out = imported("stage2", golden / "stage2_nar.pt", "--decoder", "masked")
+    assert isinstance(load_decoder(out, "cpu"), MaskGIT)
 
 
 @torch.no_grad()

@@ -216,6 +216,26 @@ class FakeRun:
                 made = node(config, "tokens", name)
                 self.card(part, made, facts | {"histogram": counts}, seconds=0.5)
 
+    def usages(self) -> None:
+        """How both token sets use their vocabularies."""
+        for name, kind in (("semantic", "codebook"), ("codes", "autoencoder")):
+            results = {
+                "codes": 8,
+                "used": 3,
+                "dead": 1,
+                "entropy_bits": 1.5,
+                "perplexity": 2.8284271247461903,
+                "class_entropy_bits": 1.125,
+                "class_information_bits": 0.375,
+                "vocabulary": 4,
+                "classes": 10,
+                "images": 8,
+                "views": 1,
+                "kind": kind,
+            }
+            made = stage_node("usage", {"tokens": node(self.config, "tokens", name)})
+            self.card(self.paths.card("usage", name), made, results)
+
     def evaluation(self, name: str, sampling: str, **changes: Any) -> None:
         """One evaluation's card."""
         results = {
@@ -290,6 +310,7 @@ class FakeRun:
         """Everything."""
         for write in (
             self.tokenizers,
+            self.usages,
             self.trainings,
             self.evaluations,
             self.reconstruction,

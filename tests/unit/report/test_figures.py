@@ -166,7 +166,7 @@ def test_the_workflow_knows_the_files_in_advance(finished):
     asked = {card for card in asked if "samplings" not in card} | set(further_parts(paths))
     results = tuple(
         f"results/{section}"
-        for section in ("evaluations", "reconstructions", "probes", "stabilities")
+        for section in ("usage", "evaluations", "reconstructions", "probes", "stabilities")
     )
     assert asked == {card for card in given if not card.startswith(results)} | {
         card for card in asked if "/validation/" in card
@@ -176,7 +176,7 @@ def test_the_workflow_knows_the_files_in_advance(finished):
 @pytest.mark.parametrize("kept", ["stage1", "stage2"])
 def test_a_config_without_sections_promises_nothing_else(finished, kept):
     """Empty sections take their tables and figures with them."""
-    sections = "encoders codebooks autoencoders stage1 stage2 extractors evaluations probes"
+    sections = "encoders codebooks autoencoders tokens stage1 stage2 extractors evaluations probes"
     more = ["reconstructions", "stabilities"]
     empty = {section: {} for section in [*sections.split(), *more]}
     empty.pop(kept)

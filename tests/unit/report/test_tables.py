@@ -350,6 +350,20 @@ def test_tokenizers(finished):
     assert float(autoencoder["validation psnr"]) == 21.5
 
 
+def test_usage(finished):
+    """A row a token set, with the largest possible entropy beside its own."""
+    rows = rows_of(finished, "usage")
+    assert [(row["variant"], row["kind"]) for row in rows] == [
+        ("semantic", "codebook"), ("codes", "autoencoder"),
+    ]  # fmt: skip
+    assert (rows[0]["used"], rows[0]["dead"], float(rows[0]["max_bits"])) == ("3", "1", 2.0)
+    shown = markdown_rows(BUILD["usage"](finished.collection()))[0]
+    assert shown["Entropy (bits)"] == "1.50"
+    assert shown["At most (bits)"] == "2.00"
+    assert shown["Perplexity"] == "3"
+    assert shown["Of the class (bits)"] == "0.38"
+
+
 def test_trainings(finished):
     """Every training is in the table, in the order of the data's way."""
     rows = rows_of(finished, "trainings")
@@ -397,6 +411,15 @@ def test_the_first_part_stands_for_all(finished):
     (finished.folder / other).unlink()
     with pytest.raises(UserError, match="part-0001-of-0002"):
         collect([finished.folder / path], finished.results)
+
+
+def test_an_altered_card_is_refused(fake_run):
+    """A flipped bit in a number would stand in the paper."""
+    fake_run.training("stage1", "gpt")
+    (card,) = fake_run.files
+    card.write_text(card.read_text().replace('"loss": 1.25', '"loss": 1.35'))
+    with pytest.raises(UserError, match=r"gpt/card\.json is damaged .*: run `tessera repair`"):
+        collect([card], fake_run.results)
 
 
 def test_a_card_from_elsewhere_is_refused(finished, tmp_path):

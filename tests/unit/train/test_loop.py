@@ -76,6 +76,18 @@ def test_seeds_depend_on_seed_and_update():
     assert len(set(draws.values())) == len(draws)
 
 
+def test_seeds_depend_on_the_micro_batch():
+    """The first has the seed of the update: a batch at once and its first piece draw alike."""
+
+    def draw(*seed: int) -> tuple[float, ...]:
+        seed_update(*seed)
+        return tuple(torch.rand(3).tolist())
+
+    assert draw(0, 1, 0) == draw(0, 1)
+    draws = {draw(seed, step, micro) for seed in (0, 1) for step in (0, 1) for micro in (0, 1, 11)}
+    assert len(draws) == 12
+
+
 def test_two_runs_are_equal(tmp_path):
     """Bit for bit, whatever the state of the generator before; another seed differs."""
     _, first = run(tmp_path / "a")

@@ -1,0 +1,124 @@
+"""What the stages cost that train and pass no network: images, K-Means, exports, reports."""
+
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+
+from tessera.config.data import FolderData, ParquetData, WebDatasetData
+from tessera.config.schema import Config
+from tessera.config.tokenizers import FittedCodebook
+from tessera.plan import convolutions, models, reading, transformers
+from tessera.plan.cost import COPY, RUNTIME, Cost, Task
+from tessera.plan.images import images
+from tessera.plan.transformers import DecoderSize
+
+KMEANS = 12.5e9
+"""Operations a second of faiss's assignment on one thread, measured at 8,192 centroids of 768
+channels: a tenth of what large products reach."""
+LISTED, PACKED = 20e-6, 1.5e-3
+"""Seconds of one thread to list an image and to pack one."""
+COUNTED = 3e-9
+"""Seconds a token that is counted."""
+
+
+def shards(config: Config, task: Task) -> Cost:
+    """Files are listed or scanned where they lie, or packed into tars."""
+    data, settings = images(config, task.name), config.data[task.name]
+    count = data.train + data.validation
+    in_place = isinstance(settings, FolderData) and settings.in_place
+    if in_place:
+        return Cost(host=LISTED * count, memory=RUNTIME["light"] + 1000 * count, kept=100 * count)
+    if isinstance(settings, WebDatasetData | ParquetData):
+        # Files are read to their ends, pixels are not decoded.
+        work = COPY * data.bytes * count
+        return Cost(host=work, memory=RUNTIME["light"] + 1000 * count, kept=1e5)
+    work = PACKED * count + reading.DECODE * data.pixels * count
+    # Tars fill up to blocks of 512 bytes, a head and a body for image and class.
+    return Cost(host=work, memory=2 * RUNTIME["light"], kept=count * (data.bytes + 2048))
+
+
+def published(config: Config, task: Task) -> Cost:
+    """Files are copied; their digests are taken."""
+    size = 4.0 * _weights(config, task)
+    timm = getattr(getattr(config, task.section)[task.name], "kind", "") == "timm"
+    memory = RUNTIME["torch"] + 2 * size if timm else RUNTIME["light"]
+    return Cost(host=COPY * size, memory=memory, kept=size)
+
+
+def _weights(config: Config, task: Task) -> float:
+    """Weights of a variant that is adopted."""
+    section, name = task.section, task.name
+    if section == "encoders":
+        return transformers.vision_parameters(models.encoder_shape(name, config.encoders[name]))
+    if section == "autoencoders":
+        return convolutions.parameters(models.autoencoder_shape(config, name))
+    if section == "codebooks":
+        made = models.tokenizer(config, section, name, 256)
+        return float(made.vocabulary * models.codebook_width(config, name))
+    sizes = {"stage1": models.stage1_size, "stage2": models.stage2_size}
+    size: DecoderSize = sizes[section](config, name)
+    return float(size.parameters)
+
+
+def codebook(config: Config, task: Task) -> Cost:
+    """K-Means: distances of all points to all centroids, each iteration and once more.
+
+    On a GPU where the stage has one and faiss can use it, which the locked one cannot. Memory as
+    `tessera.quantize.memory` says.
+    """
+    variant = config.codebooks[task.name]
+    assert isinstance(variant, FittedCodebook)
+    read = config.features[variant.features]
+    views, data = reading.viewed(config, read.views)
+    length = models.featurizer(config, read, views.crop).length
+    width = models.width_of(config, read)
+    sampled = min(read.points, data.train * views.count * length)
+    points = min(sampled, variant.points or sampled)
+    table = 4.0 * variant.clusters * width
+    products = 2.0 * points * variant.clusters * width * (variant.iterations + 1)
+    room = Cost(
+        memory=RUNTIME["light"] + points * (4.0 * width + 48) + 3 * table + 64 * 2**20, kept=table
+    )
+    if config.execute(task.stage).gpus and faiss_for_gpus():
+        return room + Cost(float32=products, gpu=3 * table + 12.0 * points + 2.5 * 2**30)
+    return room + Cost(host=products / KMEANS)
+
+
+@cache
+def faiss_for_gpus() -> bool:
+    """Whether the faiss that is installed computes on GPUs."""
+    try:
+        return bool(version("faiss-gpu-cu12"))
+    except PackageNotFoundError:
+        return False
+
+
+def usage(config: Config, task: Task) -> Cost:
+    """Tokens are counted class by class."""
+    variant = config.tokens[task.name]
+    views, data = reading.viewed(config, variant.views)
+    section, name = ("codebooks", variant.codebook)
+    if variant.codebook is None:
+        section, name = "autoencoders", variant.autoencoder
+    assert name is not None
+    made = models.tokenizer(config, section, name, views.crop)
+    table = 8.0 * data.classes * made.vocabulary
+    threads = config.execute(task.stage).threads
+    return Cost(
+        host=COUNTED * data.train * views.count * made.length,
+        memory=2 * RUNTIME["light"] + (2 + threads) * table,
+        kept=table,
+    )
+
+
+def samples(config: Config, task: Task) -> Cost:
+    """Parts are joined into one file."""
+    variant = config.samplings[task.name]
+    side = models.painted_side(config, variant)
+    size = 3.0 * variant.count * side**2
+    parts = config.execute("sampling").parts
+    return Cost(host=COPY * size, memory=RUNTIME["light"] + 2 * size / parts, kept=size)
+
+
+def report(config: Config, task: Task) -> Cost:
+    """Tables and figures are made of cards alone."""
+    return Cost(memory=1.5 * RUNTIME["light"], kept=1e6)

@@ -1,0 +1,111 @@
+"""What stands below each job of tests/workflow/config.yaml, drawn by hand."""
+
+BELOW = {
+    "shards/digits": [
+        "encoder/dino",
+        "features/dino",
+        "autoencoder/vqgan",
+        "tokens/semantic",
+        "tokens/semantic_16",
+        "tokens/codes",
+        "extractor/cnn",
+        "evaluation/digits/cond_ar",
+        "evaluation/digits/vq",
+        "reconstruction/vqgan",
+        "stability/noise",
+    ],
+    "shards/shapes": [
+        "autoencoder/shapes",
+        "tokens/shapes",
+        "extractor/shapes",
+        "evaluation/shapes/shapes",
+    ],
+    "encoder/dino": ["features/dino", "tokens/semantic", "tokens/semantic_16", "stability/noise"],
+    "features/dino": ["codebook/k8", "codebook/k16"],
+    "codebook/k8": ["tokens/semantic", "stability/noise"],
+    "codebook/k16": ["tokens/semantic_16"],
+    "autoencoder/vqgan": [
+        "tokens/codes",
+        "sampling/cond_ar",
+        "sampling/cond_nar",
+        "sampling/vq",
+        "reconstruction/vqgan",
+        "stability/noise",
+    ],
+    "autoencoder/shapes": ["tokens/shapes", "sampling/shapes"],
+    "tokens/semantic": [
+        "stage1/cond",
+        "stage1/uncond",
+        "stage2/ar",
+        "stage2/nar",
+        "usage/semantic",
+    ],
+    "tokens/semantic_16": ["stage1/wide", "usage/semantic_16"],
+    "tokens/codes": ["stage1/vq", "stage2/ar", "stage2/nar", "usage/codes"],
+    "tokens/shapes": ["stage1/shapes", "usage/shapes"],
+    "usage/semantic": [],
+    "usage/semantic_16": [],
+    "usage/codes": [],
+    "usage/shapes": [],
+    "stage1/cond": ["sampling/cond_ar", "sampling/cond_nar"],
+    "stage1/uncond": ["probe/linear/uncond"],
+    "stage1/wide": ["probe/linear/wide"],
+    "stage1/vq": ["sampling/vq"],
+    "stage1/shapes": ["sampling/shapes"],
+    "stage2/ar": ["sampling/cond_ar"],
+    "stage2/nar": ["sampling/cond_nar"],
+    "sampling/cond_ar": ["samples/cond_ar"],
+    "sampling/cond_nar": ["samples/cond_nar"],
+    "sampling/vq": ["samples/vq"],
+    "sampling/shapes": ["samples/shapes"],
+    "samples/cond_ar": ["evaluation/digits/cond_ar"],
+    "samples/cond_nar": [],
+    "samples/vq": ["evaluation/digits/vq"],
+    "samples/shapes": ["evaluation/shapes/shapes"],
+    "extractor/cnn": [
+        "evaluation/digits/cond_ar",
+        "evaluation/digits/vq",
+        "reconstruction/vqgan",
+    ],
+    "extractor/shapes": ["evaluation/shapes/shapes"],
+    "evaluation/digits/cond_ar": [],
+    "evaluation/digits/vq": [],
+    "evaluation/shapes/shapes": [],
+    "reconstruction/vqgan": [],
+    "probe/linear/uncond": [],
+    "probe/linear/wide": [],
+    "stability/noise": [],
+}
+
+# Tables and figures read the cards of all results, so they run after any other job.
+PAPER = {"tables", "figures"}
+
+TRAININGS = [f"stage1/{name}" for name in ("cond", "uncond", "wide", "vq", "shapes")]
+TOKENS = [f"tokens/{name}" for name in ("semantic", "semantic_16", "codes", "shapes")]
+EVALUATIONS = ["evaluation/digits/cond_ar", "evaluation/digits/vq", "evaluation/shapes/shapes"]
+DIGITS, SHAPES = "shards/digits", "shards/shapes"
+
+
+def below(*roots: str) -> set[str]:
+    """The jobs named, all that stands below them, and tables and figures."""
+    found: set[str] = set()
+    waiting = list(roots)
+    while waiting:
+        job = waiting.pop()
+        if job not in found:
+            found.add(job)
+            waiting += BELOW.get(job, [])
+    return set().union(*map(jobs_of, found), PAPER if roots else set())
+
+
+def jobs_of(variant: str, parts: int = 2) -> set[str]:
+    """A variant's jobs, where its stage is split into several."""
+    names = {f"{variant}/{part:04d}-of-{parts:04d}" for part in range(parts)}
+    if variant == "tokens/shapes":  # no more parts than shards
+        return {f"{variant}/{split}/0000-of-0001" for split in ("train", "validation")}
+    if variant.startswith("tokens/"):
+        train = {f"{variant}/train/{part:04d}-of-{parts:04d}" for part in range(parts)}
+        return train | {f"{variant}/validation/0000-of-0001"}
+    if variant.startswith("features/"):
+        return {f"{variant}/0000-of-0001"}
+    return names if variant.startswith("sampling/") else {variant}
