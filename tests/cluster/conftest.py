@@ -5,7 +5,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,7 +60,7 @@ class Workflow:
         STARTED.append(started)
         return started
 
-    def finish(self, process: subprocess.Popen[str], seconds: float = 900) -> str:
+    def finish(self, process: subprocess.Popen[str], seconds: float = 600) -> str:
         """Waits for a run that is to succeed; returns what it printed."""
         status = process.wait(timeout=seconds)
         assert status == 0, self.printed()
@@ -125,7 +124,7 @@ class TwoRuns:
 
     Attributes:
         whole: the whole experiment.
-        gres: its tokenizers, with GPUs asked for by --gres and a user's own profile.
+        gres: its first stages, with GPUs asked for by --gres and a user's own profile.
         moments: what `Slurm.devices` said, again and again.
     """
 
@@ -151,11 +150,14 @@ def two_runs(slurm: Slurm, tmp_path_factory: pytest.TempPathFactory) -> TwoRuns:
     for name, text in OWN_PROFILE.items():
         (gres.folder / "own" / name).write_text(text)
     first = whole.start()
-    second = gres.start("--profile", "own", "--until", "features", "autoencoder", "extractor")
+    second = gres.start("--profile", "own", "--until", "features")
     moments = []
-    while first.poll() is None or second.poll() is None:
+
+    def both_end() -> bool:
         moments.append(slurm.devices())
-        time.sleep(0.5)
+        return first.poll() is not None and second.poll() is not None
+
+    slurm.wait_for(both_end, "end of both runs", seconds=1200)
     whole.finish(first)
     gres.finish(second)
     return TwoRuns(whole, gres, moments)

@@ -5,6 +5,7 @@ of what it starts. So nothing is started where that folder holds somebody else's
 """
 
 import contextlib
+import fcntl
 import os
 import re
 import shutil
@@ -30,7 +31,19 @@ def obstacle() -> str | None:
     conf = FOLDER / "slurm.conf"
     if conf.exists() and MARK not in conf.read_text():
         return f"{conf} is of another SLURM, which stays as it is"
-    return None
+    return None if _only_one() else "another run of these tests has its SLURM on this machine"
+
+
+def _only_one() -> bool:
+    """Whether no other process runs these tests here; holds that until this one ends."""
+    FOLDER.mkdir(exist_ok=True)
+    file = os.open(FOLDER / ".tessera-tests", os.O_RDWR | os.O_CREAT)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(file)
+        return False
+    return True
 
 
 class Slurm:

@@ -70,6 +70,7 @@ SQUEUE = """#!/bin/bash
 """
 SCONTROL = """#!/bin/bash
 echo "MaxArraySize = 1001"
+echo "MinJobAge = 300 sec"
 """
 
 

@@ -32,7 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Prints the plan of a config, and writes it where asked."""
     import os
 
-    from tessera.config.load import load
+    from tessera.config.load import chain, load
     from tessera.io.files import write_text
     from tessera.plan.calibration import measured_rate
     from tessera.plan.devices import cpu
@@ -53,7 +53,8 @@ def run(arguments: argparse.Namespace) -> int:
     planner = Planner(config, arguments.device, cpu(measured_rate()), not arguments.uncorrected)
     cores = arguments.cores or os.cpu_count() or 1
     made = plan(planner, cores, arguments.gpus, free_bytes(Path(config.results)))
-    table = as_table(made, f"{' + '.join(files)}, cores: {cores}, GPUs: {arguments.gpus}")
+    read = " + ".join(map(str, chain(files)))
+    table = as_table(made, f"{read}, cores: {cores}, GPUs: {arguments.gpus}")
     print(to_markdown(table), end="")
     for line in made.assumed:
         print(f"assumed: {line}")
