@@ -75,7 +75,7 @@ class Slurm:
 
     def stop(self) -> None:
         """Cancels all jobs, ends the daemons and takes the configuration away."""
-        with contextlib.suppress(subprocess.CalledProcessError):
+        with contextlib.suppress(subprocess.SubprocessError, TimeoutError):
             self.ask("scancel", "--full", "--user", "root")
             self.wait_for(lambda: not self.ask("squeue", "-h"), "an empty queue")
         pids = [*self.state.glob("slurm*.pid"), self.state / "munge" / "pid"]

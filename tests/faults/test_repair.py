@@ -93,6 +93,18 @@ def test_a_repair_that_fails_can_be_repeated(finished, undisturbed):
     assert finished.contents() == undisturbed.contents()
 
 
+@pytest.mark.parametrize("damaged", ["card.json", "model.json"])
+def test_whole_files_of_a_damaged_result_are_kept(finished, damaged):
+    """Snakemake deletes them before the job runs, and the job may fail."""
+    folder = finished.results / "stage1" / "cond"
+    weights = (folder / "model.safetensors").read_bytes()
+    truncate(folder / damaged)
+    finished.tessera("repair", status=1, STUB_FAIL="results/stage1/cond/card.json")
+    assert not (folder / "model.safetensors").exists()
+    (kept,) = (finished.results / "damaged").glob("*/stage1/cond/model.safetensors")
+    assert kept.read_bytes() == weights
+
+
 def test_no_run_beside_a_repair(finished, tmp_path):
     """Files are moved only where nothing writes."""
     card, go = "results/evaluations/digits/cond.json", tmp_path / "go"

@@ -36,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
         0 where all results are whole again, else 1.
     """
     from tessera.config.load import load
-    from tessera.integrity.damaged import recall, remember, set_aside
+    from tessera.integrity.damaged import files_of, recall, remember, set_aside
     from tessera.integrity.rebuild import join, levels, plan_rebuilds
     from tessera.integrity.survey import survey
     from tessera.running import hold, release
@@ -52,7 +52,12 @@ def run(arguments: argparse.Namespace) -> int:
     remember(rebuilds, results)
     again = {Path(rebuild.job.card) for rebuild in rebuilds}
     damaged = [problem.file for problem in found.problems if problem.card in {None, *again}]
-    for file, place in set_aside(damaged, results):
+    # Whole files of the same jobs too: the job may fail, and Snakemake deletes them before it.
+    stored = {entry.path: entry for entry in found.cards}
+    for card in dict.fromkeys(problem.card for problem in found.problems):
+        if card in again:
+            damaged += files_of(card, stored.get(card))
+    for file, place in set_aside(dict.fromkeys(damaged), results):
         print(f"moved {file} to {place}")
     release(results)  # Snakemake takes it
     for sentence in left:

@@ -17,7 +17,7 @@ Table = NDArray[np.int64]
 def count_codes(parts: Sequence[Path], classes: int, vocabulary: int) -> Table:
     """Counts the codes of all images and views.
 
-    A task holds a chunk and one table (8 bytes a class and code); tables are added by pairs.
+    A task holds a chunk and one table (8 bytes a class and code); tables are added in order.
 
     Args:
         parts: files with arrays `codes` [N, views, L] and `label` [N].

@@ -58,15 +58,23 @@ def check_states(states: Sequence[Path], seen: Seen) -> list[Problem]:
     """Reads the saved states of unfinished trainings; returns those that are not whole."""
 
     def check(state: Path) -> Problem | None:
-        what = state_fault(state)
-        seen(state.stat().st_size)
-        return Problem(state, what, None) if what else None
+        what, size = state_fault(state), file_size(state)
+        seen(size)
+        return Problem(state, what, None) if what and state.exists() else None
 
     with ThreadPoolExecutor(THREADS) as pool:
         return [problem for problem in pool.map(check, states) if problem]
 
 
+def file_size(path: Path) -> int:
+    """A file's bytes; 0 for one that its training has replaced or removed just now."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
 def total_bytes(cards: Sequence[Stored], states: Sequence[Path]) -> int:
     """What `check_cards` and `check_states` read in all."""
     told = (entry["bytes"] for stored in cards for entry in stored.outputs.values())
-    return sum(told) + sum(state.stat().st_size for state in states)
+    return sum(told) + sum(map(file_size, states))

@@ -4,12 +4,13 @@ Nothing is deleted: a file that is cut off or has a wrong bit may be all that is
 work. Its owner deletes the folder.
 """
 
+import shutil
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from tessera.config.jobs import Planned
-from tessera.integrity.inventory import DAMAGED
+from tessera.integrity.inventory import DAMAGED, Stored
 from tessera.integrity.rebuild import Rebuild
 from tessera.io.files import read_json, write_json
 
@@ -28,9 +29,28 @@ def set_aside(files: Iterable[Path], results: Path) -> list[tuple[Path, Path]]:
         if file.exists():
             place = folder / file.relative_to(results)
             place.parent.mkdir(parents=True, exist_ok=True)
-            file.rename(place)
+            shutil.move(file, place)  # perhaps to another disk: a folder of results may be a link
             moved.append((file, place))
     return moved
+
+
+def files_of(card: Path, stored: Stored | None) -> list[Path]:
+    """What a job made, as far as it is there; Snakemake deletes all of it before the job runs.
+
+    Args:
+        card: the job's card.
+        stored: what the card says; None, or without content, where it cannot be read.
+    """
+    if stored is not None and stored.content is not None:
+        return [file for file in (card, *stored.outputs) if file.exists()]
+    beside = [card, card.with_suffix(".zarr.zip")]
+    if card.name == "card.json":  # its folder, but for the parts, which have cards of their own
+        beside += [
+            file
+            for file in sorted(card.parent.glob("[!.]*"))
+            if file.is_file() and not file.name.startswith("part-")
+        ]
+    return [file for file in dict.fromkeys(beside) if file.exists()]
 
 
 def remember(rebuilds: Sequence[Rebuild], results: Path) -> None:

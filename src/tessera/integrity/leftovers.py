@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,9 @@ def _judge(
 
 def _leftover(path: Path, what: str, now: float, useless: bool) -> Leftover:
     inside = [file for file in path.rglob("*") if file.is_file()] if path.is_dir() else [path]
-    stats = [file.stat() for file in inside]
-    modified = max((stat.st_mtime for stat in stats), default=path.stat().st_mtime)
+    stats = []
+    for file in inside:
+        with suppress(FileNotFoundError):  # its writer renames it just now
+            stats.append(file.stat())
+    modified = max((stat.st_mtime for stat in stats), default=now)
     return Leftover(path, what, sum(stat.st_size for stat in stats), now - modified, useless)

@@ -49,6 +49,23 @@ def turn(card: Path) -> Iterator[bool]:
                     folder.rmdir()
 
 
+def is_held(card: Path) -> bool:
+    """Whether a process makes a card at this moment."""
+    try:
+        handle = os.open(card.with_name(f".{card.name}.lock"), os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # no locks on this file system
+        return False
+    finally:
+        os.close(handle)
+    return False
+
+
 def _lock(handle: int, card: Path) -> bool:
     """Locks an open file; returns whether another process had to end before."""
     waited = False

@@ -3,7 +3,7 @@
 SLURM gives every task of a job array what the first one asks for, and which is first is chance.
 """
 
-from tessera.config.jobs import jobs
+from tessera.config.jobs import places
 from tessera.config.schema import Config
 from tessera.plan.demand import Demand, demand
 
@@ -16,7 +16,7 @@ def demand_of_parts(config: Config, stage: str) -> Demand:
         stage: one of `tessera.config.jobs.PARTED`, of which the config has jobs.
     """
     asked = []
-    for job in jobs(config):
+    for job in places(config):
         if job.stage == stage:
             # The wildcard of a variant has the name of its stage.
             wildcards = {stage: job.name, "part": f"{job.part:04d}", "parts": f"{job.parts:04d}"}

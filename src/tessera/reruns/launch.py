@@ -13,11 +13,15 @@ up the graph is wrapped. `_prepare_dag` and `dag.forcefiles`, which Snakemake ke
 those of version 9.27; tests/workflow fails where they are gone.
 """
 
+import time
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from tessera.config.jobs import jobs
 from tessera.config.schema import Config
 from tessera.errors import UserError
+from tessera.io.turns import is_held
 from tessera.reruns.outdated import outdated, read_cards
 from tessera.running import hold
 
@@ -49,6 +53,7 @@ def attend(workflow: Any, config: Config) -> None:
                 held = hold(config.results)  # first, so that what is read next stays as it is
             except UserError as error:
                 raise WorkflowError(str(error)) from None
+            _wait_for_jobs([Path(job.card) for job in jobs(config, strict=False)])
             # Snakemake's own lock would stay behind when this process is killed.
             options["nolock"] = options["nolock"] or held
         triggers = workflow.rerun_triggers
@@ -65,3 +70,21 @@ def attend(workflow: Any, config: Config) -> None:
             logger.info(f"{count} not made of what the config says: see `tessera explain`.")
 
     workflow._prepare_dag = prepare_with_cards
+
+
+def _wait_for_jobs(cards: Sequence[Path]) -> None:
+    """Waits for the jobs of an earlier run, whose controller was killed and which live on.
+
+    Started a second time they would lose what they have written: Snakemake deletes the files of a
+    job before it starts.
+    """
+    from snakemake.logging import logger
+
+    said = False
+    while running := [str(card) for card in cards if is_held(card)]:
+        if not said:
+            logger.info(
+                f"jobs of an earlier run still make {', '.join(running)}: waiting for them to end"
+            )
+            said = True
+        time.sleep(1)

@@ -120,7 +120,9 @@ class Job:
                 "node": self.node,
             }
             for other in sorted(folder.parent.glob(f"*/{OWNER}")):
-                if other.parent != folder and read_json(other) == owner:
+                with suppress(UserError):  # its training may end just now
+                    if other.parent == folder or read_json(other) != owner:
+                        continue
                     log.warning(
                         "%s holds a state of this training with another micro-batch, or from other "
                         "inputs: it begins anew. To go on from there, stop it and put "
