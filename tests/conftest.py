@@ -1,9 +1,11 @@
 """What all tests share."""
 
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import pytest
+import yaml
 
 REPO = Path(__file__).parents[1]
 
@@ -12,6 +14,16 @@ REPO = Path(__file__).parents[1]
 def repo() -> Path:
     """The root of the checkout."""
     return REPO
+
+
+@pytest.fixture
+def raw(tmp_path: Path) -> dict[str, Any]:
+    """The config of tests/workflow as plain maps; its image folder holds one file."""
+    config: dict[str, Any] = yaml.safe_load((REPO / "tests/workflow/config.yaml").read_text())
+    (tmp_path / "images" / "disc").mkdir(parents=True)
+    (tmp_path / "images" / "disc" / "0.png").touch()
+    config["data"]["shapes"]["path"] = str(tmp_path / "images")
+    return config
 
 
 @pytest.fixture(scope="session")

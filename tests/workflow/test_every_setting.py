@@ -5,12 +5,8 @@ Without Snakemake, and so without limits to their number: cards decide what runs
 
 import typing
 from collections.abc import Iterator
-from copy import deepcopy
-from pathlib import Path
 from typing import Any
 
-import pytest
-import yaml
 from pydantic import BaseModel
 from tests.workflow.expected import EVALUATIONS, PAPER, below
 
@@ -19,8 +15,6 @@ from tessera.config.jobs import jobs
 from tessera.config.load import validate
 from tessera.config.schema import STAGE_OF, Config
 from tessera.reruns.outdated import outdated
-
-RAW = yaml.safe_load((Path(__file__).parent / "config.yaml").read_text())
 
 UNTRACKED = {"label", "max_corrupt_share", "shards", "statistics_sha256"}
 """Settings of variants that never change a number."""
@@ -39,16 +33,6 @@ OF_VIEWS = {
     "shapes": ["autoencoder/shapes", EVALUATIONS[2]],
 }
 """Views, which no job makes → the jobs that read them first."""
-
-
-@pytest.fixture
-def experiment(tmp_path) -> dict[str, Any]:
-    """The settings of the experiment; its image folder holds one file."""
-    raw = deepcopy(RAW)
-    (tmp_path / "images" / "disc").mkdir(parents=True)
-    (tmp_path / "images" / "disc" / "0.png").touch()
-    raw["data"]["shapes"]["path"] = str(tmp_path / "images")
-    return raw
 
 
 def settings(model: BaseModel, place: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
@@ -105,9 +89,9 @@ def expected(config: Config, section: str, name: str, place: tuple[str, ...]) ->
     return below(f"{stage}/{name}") - PAPER
 
 
-def test_each_setting_outdates_what_it_concerns_and_nothing_else(experiment):
+def test_each_setting_outdates_what_it_concerns_and_nothing_else(raw):
     """All settings of all variants, one at a time, by the hand-drawn graph."""
-    config = validate(experiment)
+    config = validate(raw)
     cards = {job.card: {"node": job.node} for job in jobs(config)}
     seen = 0
     for section in ("views", *STAGE_OF):

@@ -8,8 +8,6 @@ from tessera.config.results import ClassifierExtractor
 from tessera.config.schema import SPREAD, Config, stages
 from tessera.config.tokenizers import (
     FittedCodebook,
-    PublishedCodebook,
-    Reading,
     TrainedAutoencoder,
 )
 from tessera.config.training import TrainedStage1, TrainedStage2
@@ -81,11 +79,7 @@ def _crops(config: Config) -> None:
 
 
 def _layers(config: Config) -> None:
-    readings: dict[str, Reading] = {f"features.{n}": v for n, v in config.features.items()}
-    for name, codebook in config.codebooks.items():
-        if isinstance(codebook, PublishedCodebook):
-            readings[f"codebooks.{name}"] = codebook
-    for place, reading in readings.items():
+    for place, reading in lineage.readings(config).items():
         blocks = lineage.depth(config, reading.encoder)
         if blocks is not None and reading.layer > blocks:
             raise UserError(

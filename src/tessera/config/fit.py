@@ -11,18 +11,14 @@ from tessera.config.lineage import Tokenizer
 from tessera.config.published import imported_facts, imported_model, imported_sizes
 from tessera.config.schema import Config
 from tessera.config.sizes import encoder_size, length, vocabulary
-from tessera.config.tokenizers import PublishedCodebook, Reading
+from tessera.config.tokenizers import PublishedCodebook
 from tessera.config.training import PublishedStage1, PublishedStage2
 from tessera.errors import UserError
 
 
 def patches(config: Config) -> None:
     """Raises where an encoder reads images that are no whole number of its patches."""
-    readings: dict[str, Reading] = {f"features.{n}": v for n, v in config.features.items()}
-    for name, codebook in config.codebooks.items():
-        if isinstance(codebook, PublishedCodebook):
-            readings[f"codebooks.{name}"] = codebook
-    for place, reading in readings.items():
+    for place, reading in lineage.readings(config).items():
         patch = encoder_size(config, reading.encoder, "patch_size")
         if patch and reading.input_size is not None and reading.input_size % patch:
             raise UserError(

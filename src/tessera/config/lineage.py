@@ -12,6 +12,7 @@ from tessera.config.schema import Config
 from tessera.config.tokenizers import (
     FittedCodebook,
     PublishedAutoencoder,
+    PublishedCodebook,
     PublishedEncoder,
     Reading,
     TrainedEncoder,
@@ -54,6 +55,18 @@ def reading_of_codebook(config: Config, name: str) -> Reading:
     """How the features that a codebook quantises are read."""
     codebook = config.codebooks[name]
     return config.features[codebook.features] if isinstance(codebook, FittedCodebook) else codebook
+
+
+def readings(config: Config) -> dict[str, Reading]:
+    """How images pass encoders, by the place in the config that says it.
+
+    Features, and published codebooks, which no features of this config were made for.
+    """
+    found: dict[str, Reading] = {f"features.{name}": it for name, it in config.features.items()}
+    for name, codebook in config.codebooks.items():
+        if isinstance(codebook, PublishedCodebook):
+            found[f"codebooks.{name}"] = codebook
+    return found
 
 
 def resolution(config: Config, autoencoder: str) -> int | None:

@@ -56,8 +56,7 @@ def files_of(card: Path, stored: Stored | None) -> list[Path]:
 def remember(rebuilds: Sequence[Rebuild], results: Path) -> None:
     """Writes down what is still to be made again, for the case that the repair is cut off.
 
-    Once its files are gone and Snakemake has deleted the others, nothing else tells what a result
-    was and from when.
+    Once its files are out of the way, nothing else tells what a result was and from when.
     """
     file = results / DAMAGED / _OWED
     if not rebuilds:

@@ -1,8 +1,9 @@
 """One process at a time makes a result.
 
-A job outlives the controller that started it, where that alone is killed; started again, the
-controller knows nothing of the job and starts it a second time. Both would write the same files,
-and a training's state. So the second waits for the first.
+A job outlives the controller that started it, where that alone is killed. Started again, the
+controller waits for those jobs that run (`is_held`); of those that a scheduler starts later it
+knows nothing, and starts them a second time. Both would write the same files, and a training's
+state. So the second waits for the first.
 """
 
 import fcntl

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tessera.config.jobs import jobs
+from tessera.config.jobs import jobs, places
 from tessera.config.schema import Config
 from tessera.errors import UserError
 from tessera.io.turns import is_held
@@ -53,7 +53,7 @@ def attend(workflow: Any, config: Config) -> None:
                 held = hold(config.results)  # first, so that what is read next stays as it is
             except UserError as error:
                 raise WorkflowError(str(error)) from None
-            _wait_for_jobs([Path(job.card) for job in jobs(config, strict=False)])
+            _wait_for_jobs([Path(place.card) for place in places(config)])
             # Snakemake's own lock would stay behind when this process is killed.
             options["nolock"] = options["nolock"] or held
         triggers = workflow.rerun_triggers

@@ -1,34 +1,21 @@
 """A small whole config, to be broken in one place at a time."""
 
 from collections.abc import Callable
-from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from tessera.config.load import validate
 from tessera.config.schema import Config
 
 TEXT = (Path(__file__).parents[2] / "workflow" / "config.yaml").read_text()
-RAW = yaml.safe_load(TEXT)
 
 
 @pytest.fixture
 def text() -> str:
     """The config as YAML."""
     return TEXT
-
-
-@pytest.fixture
-def raw(tmp_path) -> dict[str, Any]:
-    """The config as plain maps; its image folder holds one file."""
-    config = deepcopy(RAW)
-    (tmp_path / "images" / "disc").mkdir(parents=True)
-    (tmp_path / "images" / "disc" / "0.png").touch()
-    config["data"]["shapes"]["path"] = str(tmp_path / "images")
-    return config
 
 
 @pytest.fixture

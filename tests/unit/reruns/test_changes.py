@@ -1,28 +1,12 @@
 """What differs between two nodes, in the words of the config."""
 
 from copy import deepcopy
-from pathlib import Path
 from typing import Any
-
-import pytest
-import yaml
 
 from tessera.config import sources
 from tessera.config.jobs import Planned, jobs
 from tessera.config.load import validate
 from tessera.reruns.changes import Changes
-
-RAW = yaml.safe_load((Path(__file__).parents[2] / "workflow" / "config.yaml").read_text())
-
-
-@pytest.fixture
-def raw(tmp_path) -> dict[str, Any]:
-    """The config as plain maps; its image folder holds one file."""
-    config = deepcopy(RAW)
-    (tmp_path / "images" / "disc").mkdir(parents=True)
-    (tmp_path / "images" / "disc" / "0.png").touch()
-    config["data"]["shapes"]["path"] = str(tmp_path / "images")
-    return config
 
 
 def planned(raw: dict[str, Any], label: str) -> Planned:
