@@ -18,7 +18,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 unexport PYTHONPATH PYTHONHOME
 
-.PHONY: help env lock docs demo imagenet-shape test check format clean distclean
+.PHONY: help env lock docs demo paper imagenet-shape test check format clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,15 +48,21 @@ lock: ## resolve the dependencies of pyproject.toml anew into requirements.lock
 docs: $(STAMP) ## write docs/settings.md from the schema
 	python -m tessera.config.reference > docs/settings.md
 
-# The report is made anew when a table or figure is newer: they are made after all else.
-demo: $(STAMP) ## run the default experiment: train, sample, evaluate, report
-	@snakemake
-	@for stage in tables figures; do \
-		if [ ! $(RESULTS)/report.html -nt $(RESULTS)/$$stage/card.json ]; then \
-			snakemake --report $(RESULTS)/.report.html && mv $(RESULTS)/.report.html \
-				$(RESULTS)/report.html; break; \
-		fi; done
-	@tessera where
+# Runs, and makes the report anew when the page is newer: that is made after all else.
+define run_and_report
+@snakemake $(1)
+@if [ ! $(RESULTS)/report.html -nt $(RESULTS)/index.json ]; then \
+	snakemake --report $(RESULTS)/.report.html $(1) && mv $(RESULTS)/.report.html \
+		$(RESULTS)/report.html; \
+fi
+@tessera where $(2)
+endef
+
+demo: $(STAMP) ## run the short default experiment: train, sample, evaluate, report
+	$(call run_and_report,--configfile configs/demo.yaml,--configfile configs/demo.yaml)
+
+paper: $(STAMP) ## run all of the default experiment: every table, figure and picture
+	$(call run_and_report,paper)
 
 # Import what is not imported yet: a record is written last, so it means that all is there.
 SHAPE := results-imagenet-shape/stand-ins

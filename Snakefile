@@ -36,5 +36,4 @@ rule all:
         result_cards(),
         expand(rules.samples.output.samples, sampling=CONFIG.samplings),
         expand(rules.samples.output.grid, sampling=CONFIG.samplings),
-        rules.tables.output,
-        rules.figures.output,
+        rules.paper.input,

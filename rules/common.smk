@@ -83,9 +83,12 @@ wildcard_constraints:
     sampling=names("samplings"),
     extractor=names("extractors"),
     evaluation=names("evaluations"),
+    neighbours=names("neighbours"),
     reconstruction=names("reconstructions"),
     probe=names("probes"),
     stability=names("stabilities"),
+    projections=names("projections"),
+    patches=names("patches"),
     split="|".join(SPLITS),
     part=PART,
     parts=PART,
@@ -206,6 +209,9 @@ def extractor_of(section, wildcard):
 EVALUATION_EXTRACTOR, EVALUATION_EXTRACTOR_WORD = extractor_of(
     "evaluations", "evaluation"
 )
+NEIGHBOURS_EXTRACTOR, NEIGHBOURS_EXTRACTOR_WORD = extractor_of(
+    "neighbours", "neighbours"
+)
 RECONSTRUCTION_EXTRACTOR, RECONSTRUCTION_EXTRACTOR_WORD = extractor_of(
     "reconstructions", "reconstruction"
 )
@@ -312,10 +318,14 @@ def result_cards():
         cards += [
             PATHS.pair("evaluations", name, each) for each in evaluation.samplings
         ]
+    for name, neighbours in CONFIG.neighbours.items():
+        cards += [PATHS.pair("neighbours", name, each) for each in neighbours.samplings]
     cards += [PATHS.card("reconstructions", name) for name in CONFIG.reconstructions]
     for name, probe in CONFIG.probes.items():
         cards += [PATHS.pair("probes", name, each) for each in probe.stage1]
-    return cards + [PATHS.card("stabilities", name) for name in CONFIG.stabilities]
+    cards += [PATHS.card("stabilities", name) for name in CONFIG.stabilities]
+    cards += [PATHS.card("projections", name) for name in CONFIG.projections]
+    return cards + [PATHS.card("patches", name) for name in CONFIG.patches]
 
 
 def part_files(cards):
@@ -326,6 +336,12 @@ def part_files(cards):
 def weights_of(section, name):
     """The weights beside the card of a training."""
     return f"{PATHS.folder(section, name)}/model.safetensors"
+
+
+def patch_tokens(wildcards):
+    """The parts of the token set whose codes are shown, of the split that they are shown in."""
+    patches = variant("patches", wildcards.patches)
+    return PATHS.cards("tokens", patches.tokens, patches.split)
 
 
 def probe_tokens(wildcards, split):

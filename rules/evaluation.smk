@@ -63,6 +63,38 @@ rule evaluation:
         " --extractor {resources.weights} --card {output.card} 2>&1 | tee {log}"
 
 
+rule neighbours:
+    input:
+        samples=lambda w: PATHS.card("samplings", w.sampling),
+        arrays=lambda w: f"{PATHS.folder('samplings', w.sampling)}/samples.npz",
+        shards=lambda w: PATHS.card("data", view_data("neighbours", w.neighbours)),
+        extractor=NEIGHBOURS_EXTRACTOR,
+    output:
+        card=f"{RESULTS}/neighbours/{{neighbours}}/{{sampling}}.json",
+        picture=f"{RESULTS}/neighbours/{{neighbours}}/{{sampling}}.png",
+    log:
+        f"{RESULTS}/logs/neighbours/{{neighbours}}/{{sampling}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/neighbours/{{neighbours}}/{{sampling}}.tsv"
+    conda:
+        "../envs/tessera.yaml"
+    threads: execute("neighbours").threads
+    resources:
+        **gpus("neighbours"),
+        mem_mb=memory("neighbours"),
+        runtime=runtime("neighbours"),
+        batch=execute("neighbours").batch,
+        weights=NEIGHBOURS_EXTRACTOR_WORD,
+    params:
+        settings=settings("neighbours", "neighbours", each="sampling"),
+    message:
+        "neighbours {wildcards.neighbours}: training images nearest to {wildcards.sampling}"
+    shell:
+        "python -m tessera.stages.neighbours --settings {params.settings:q} --threads {threads} --gpus {resources.devices} --batch {resources.batch}"
+        " --samples {input.samples} --shards {input.shards} --extractor {resources.weights}"
+        " --card {output.card} 2>&1 | tee {log}"
+
+
 rule reconstruction:
     input:
         shards=lambda w: PATHS.card(
@@ -77,6 +109,7 @@ rule reconstruction:
         extractor=RECONSTRUCTION_EXTRACTOR,
     output:
         card=f"{RESULTS}/reconstructions/{{reconstruction}}/card.json",
+        grid=f"{RESULTS}/reconstructions/{{reconstruction}}/grid.png",
     log:
         f"{RESULTS}/logs/reconstruction/{{reconstruction}}.log",
     benchmark:
@@ -160,4 +193,27 @@ rule stability:
     shell:
         "python -m tessera.stages.stability --settings {params.settings:q} --threads {threads} --gpus {resources.devices} --batch {resources.batch}"
         " --shards {input.shards} --tokenizers {input.tokenizers}"
+        " --card {output.card} 2>&1 | tee {log}"
+
+
+rule projections:
+    output:
+        card=f"{RESULTS}/projections/{{projections}}/card.json",
+        points=f"{RESULTS}/projections/{{projections}}/points.npz",
+    log:
+        f"{RESULTS}/logs/projections/{{projections}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/projections/{{projections}}.tsv"
+    conda:
+        "../envs/tessera.yaml"
+    threads: execute("projections").threads
+    resources:
+        mem_mb=memory("projections"),
+        runtime=runtime("projections"),
+    params:
+        settings=settings("projections", "projections"),
+    message:
+        "projections {wildcards.projections}: PCA against LDA under noise"
+    shell:
+        "python -m tessera.stages.projections --settings {params.settings:q} --threads {threads}"
         " --card {output.card} 2>&1 | tee {log}"

@@ -1,16 +1,44 @@
-# Cards → tables and figures.
+# Cards → tables and figures, and a page that shows them with the pictures that other stages drew.
 
 from shlex import join
 
 from tessera.config.canonical import canonical_json
-from tessera.config.resolve import stage_node
+from tessera.config.jobs import INDEX, node_of
 from tessera.report.outputs import (
+    category,
     figure_names,
     first_cards,
     further_parts,
     table_files,
     table_names,
+    title,
 )
+from tessera.report.pictures.catalogue import pictures
+
+
+def shown(kind, name, file, form):
+    """A file of a table or figure as Snakemake's report shows it."""
+    return report(
+        f"{RESULTS}/{kind}s/{file}",
+        caption=f"captions/{kind}_{name}.rst",
+        category=category(kind, name),
+        labels={"result": title(kind, name), "as": form},
+    )
+
+
+def shown_picture(picture):
+    """A picture as Snakemake's report shows it."""
+    return report(
+        f"{RESULTS}/{picture.file}",
+        caption=f"captions/{picture.caption}.rst",
+        category=category("picture", picture.section),
+        labels={"result": picture.title, "as": "Picture"},
+    )
+
+
+def collecting(stage):
+    """The settings of a stage that is of no variant."""
+    return canonical_json(node_of(CONFIG, stage, "", "", None))
 
 
 rule tables:
@@ -21,23 +49,12 @@ rule tables:
     output:
         card=f"{RESULTS}/tables/card.json",
         shown=[
-            report(
-                f"{RESULTS}/tables/{name}.html",
-                caption=f"captions/table_{name}.rst",
-                category="Tables",
-                labels={"table": name, "as": "page"},
-            )
+            shown("table", name, f"{name}.html", "Table")
             for name in table_names(CONFIG)
             if f"{name}.html" in table_files(name)
         ],
         numbers=[
-            report(
-                f"{RESULTS}/tables/{name}.csv",
-                caption=f"captions/table_{name}.rst",
-                category="Tables",
-                labels={"table": name, "as": "CSV"},
-            )
-            for name in table_names(CONFIG)
+            shown("table", name, f"{name}.csv", "csv") for name in table_names(CONFIG)
         ],
         texts=[
             f"{RESULTS}/tables/{file}"
@@ -58,7 +75,7 @@ rule tables:
         # For the labels, which change no number: as a resource they rerun nothing.
         config=join(CONFIG_FILES),
     params:
-        settings=canonical_json(stage_node("tables", {})),
+        settings=collecting("tables"),
     message:
         "tables: collecting the numbers of all cards"
     shell:
@@ -74,12 +91,7 @@ rule figures:
     output:
         card=f"{RESULTS}/figures/card.json",
         shown=[
-            report(
-                f"{RESULTS}/figures/{name}.png",
-                caption=f"captions/figure_{name}.rst",
-                category="Figures",
-                labels={"figure": name},
-            )
+            shown("figure", name, f"{name}.png", "Figure")
             for name in figure_names(CONFIG)
         ],
         printed=[f"{RESULTS}/figures/{name}.pdf" for name in figure_names(CONFIG)],
@@ -95,9 +107,52 @@ rule figures:
         runtime=runtime("figures"),
         config=join(CONFIG_FILES),
     params:
-        settings=canonical_json(stage_node("figures", {})),
+        settings=collecting("figures"),
     message:
         "figures: drawing the numbers of all cards"
     shell:
         "python -m tessera.stages.figures --settings {params.settings:q} --threads {threads}"
         " --cards {input.cards} --config {resources.config} --card {output.card} 2>&1 | tee {log}"
+
+
+rule index:
+    input:
+        cards=rules.tables.input.cards,
+        parts=rules.tables.input.parts,
+        tables=rules.tables.output,
+        figures=rules.figures.output,
+        # Marked here and not where they are drawn: only some variants' pictures are shown.
+        pictures=[shown_picture(picture) for picture in pictures(CONFIG)],
+    output:
+        card=f"{RESULTS}/{INDEX}.json",
+        page=f"{RESULTS}/{INDEX}.html",
+    log:
+        f"{RESULTS}/logs/{INDEX}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/{INDEX}.tsv"
+    conda:
+        "../envs/tessera.yaml"
+    threads: execute(INDEX).threads
+    resources:
+        mem_mb=memory(INDEX),
+        runtime=runtime(INDEX),
+        # For title and labels.
+        config=join(CONFIG_FILES),
+        captions=f"{workflow.basedir}/rules/captions",
+    params:
+        settings=collecting(INDEX),
+    message:
+        "index: showing tables, figures and pictures on one page"
+    shell:
+        "python -m tessera.stages.index --settings {params.settings:q} --threads {threads}"
+        " --cards {input.cards} --tables {rules.tables.output.card} --figures {rules.figures.output.card}"
+        " --captions {resources.captions:q} --config {resources.config} --card {output.card} 2>&1 | tee {log}"
+
+
+# All that a paper shows: `snakemake paper`.
+rule paper:
+    input:
+        rules.tables.output,
+        rules.figures.output,
+        rules.index.input.pictures,
+        rules.index.output,

@@ -37,12 +37,7 @@ rule samples:
     output:
         card=f"{RESULTS}/samplings/{{sampling}}/card.json",
         samples=f"{RESULTS}/samplings/{{sampling}}/samples.npz",
-        grid=report(
-            f"{RESULTS}/samplings/{{sampling}}/grid.png",
-            caption="captions/samples.rst",
-            category="Samples",
-            labels={"set": "{sampling}"},
-        ),
+        grid=f"{RESULTS}/samplings/{{sampling}}/grid.png",
     log:
         f"{RESULTS}/logs/samples/{{sampling}}.log",
     benchmark:

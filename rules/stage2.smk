@@ -42,6 +42,11 @@ rule stage2:
         log_every=CONFIG.log_every,
         checkpoint_every=CONFIG.checkpoint_every,
         micro_batch=execute("stage2").micro_batch or 0,
+        pictures_every=CONFIG.pictures_every,
+        # For pictures alone. It is made before the tokens, and as a resource it reruns nothing.
+        tokenizer=lambda w: PATHS.card(
+            *lineage.tokenizers_of_stage2(CONFIG, w.stage2)[1]
+        ),
     params:
         settings=settings("stage2", "stage2"),
     message:
@@ -49,6 +54,7 @@ rule stage2:
     shell:
         "python -m tessera.stages.stage2 --settings {params.settings:q} --threads {threads} --gpus {resources.devices} --nodes {resources.nodes} --log-every {resources.log_every}"
         " --checkpoint-every {resources.checkpoint_every}"
+        " --pictures-every {resources.pictures_every} --tokenizer {resources.tokenizer:q}"
         " --micro-batch {resources.micro_batch} --semantic {input.semantic}"
         " --codes {input.codes} --validation-semantic {input.validation_semantic}"
         " --validation-codes {input.validation_codes} --card {output.card} 2>&1 | tee {log}"

@@ -122,13 +122,14 @@ rule autoencoder:
         runtime=runtime("autoencoder"),
         log_every=CONFIG.log_every,
         checkpoint_every=CONFIG.checkpoint_every,
+        pictures_every=CONFIG.pictures_every,
     params:
         settings=settings("autoencoders", "autoencoder"),
     message:
         "autoencoder {wildcards.autoencoder}: training the VQGAN"
     shell:
         "python -m tessera.stages.autoencoder --settings {params.settings:q} --threads {threads} --gpus {resources.devices} --log-every {resources.log_every}"
-        " --checkpoint-every {resources.checkpoint_every}"
+        " --checkpoint-every {resources.checkpoint_every} --pictures-every {resources.pictures_every}"
         " --shards {input.shards} --card {output.card} 2>&1 | tee {log}"
 
 

@@ -1,4 +1,6 @@
-# Tokens → how often each code comes.
+# Tokens → how often each code comes, and what it sees.
+
+from tessera.report.outputs import category
 
 
 rule usage:
@@ -26,3 +28,33 @@ rule usage:
     shell:
         "python -m tessera.stages.usage --settings {params.settings:q} --threads {threads}"
         " --dask {resources.dask:q} --tokens {input.tokens} --card {output.card} 2>&1 | tee {log}"
+
+
+rule patches:
+    input:
+        shards=lambda w: PATHS.card(
+            "data", view_data("tokens", variant("patches", w.patches).tokens)
+        ),
+        tokens=patch_tokens,
+        arrays=lambda w: part_files(patch_tokens(w)),
+    output:
+        card=f"{RESULTS}/patches/{{patches}}/card.json",
+        picture=f"{RESULTS}/patches/{{patches}}/patches.png",
+    log:
+        f"{RESULTS}/logs/patches/{{patches}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/patches/{{patches}}.tsv"
+    conda:
+        "../envs/tessera.yaml"
+    threads: execute("patches").threads
+    resources:
+        mem_mb=memory("patches"),
+        runtime=runtime("patches"),
+    params:
+        settings=settings("patches", "patches"),
+    message:
+        "patches {wildcards.patches}: what a code sees"
+    shell:
+        "python -m tessera.stages.patches --settings {params.settings:q} --threads {threads}"
+        " --shards {input.shards} --tokens {input.tokens}"
+        " --card {output.card} 2>&1 | tee {log}"

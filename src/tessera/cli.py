@@ -15,6 +15,7 @@ COMMANDS = (
     "check",
     "settings",
     "where",
+    "results",
     "plan",
     "explain",
     "verify",

@@ -92,7 +92,7 @@ class Workflow:
 def new_workflow(folder: Path, settings: dict[str, Any] | None = None) -> Workflow:
     """Copies what a checkout runs from, with settings laid over the reduced experiment."""
     folder.mkdir()
-    for name in ("src", "rules", "profiles", "envs"):
+    for name in ("src", "rules", "profiles", "envs", "configs"):
         shutil.copytree(REPO / name, folder / name)
     for file in (REPO / "Snakefile", REPO / "config.yaml", HERE / "reduced.yaml"):
         shutil.copy(file, folder)

@@ -57,13 +57,15 @@ def test_many_faults_at_once(finished, undisturbed):
     for suffix in (".json", ".zarr.zip"):
         (results / f"{PARTS[1]}{suffix}").unlink()  # nothing is left that tells of it but its users
     (results / "samplings/cond/grid.png").unlink()
+    flip(results / "neighbours/digits/cond.png")
     truncate(results / "encoders/dino/card.json")
     truncate(results / "evaluations/digits/cond.json")
     said = finished.tessera("repair")
-    assert said.count("is whole again") == 4
+    assert said.count("is whole again") == 5
     assert finished.runs == [
         "encoders/dino/card.json",
         "evaluations/digits/cond.json",
+        "neighbours/digits/cond.json",
         "samplings/cond/card.json",
         f"{PARTS[1]}.json",
     ]

@@ -132,6 +132,13 @@ class Pipeline:
             }
         if section == "usage":
             return {"tokens": [card("tokens", name)]}
+        if section == "projections":
+            return {}
+        if section == "patches":
+            return {
+                "shards": shards,
+                "tokens": [card("tokens", variant.tokens, split=variant.split)],
+            }
         if section in ("stage1", "probes"):
             stage1 = variant if section == "stage1" else self.config.stage1[each]
             found = {
@@ -157,6 +164,9 @@ class Pipeline:
                 "samples": card("samples", each),
                 "extractor": card("extractors", "cnn"),
             } | shown
+        if section == "neighbours":
+            extractor = card("extractors", variant.extractor)
+            return {"samples": card("samples", each), "shards": shards, "extractor": extractor}
         if section == "reconstructions":
             autoencoder = card("autoencoders", variant.autoencoder)
             extractor = card("extractors", variant.extractor)
@@ -264,9 +274,12 @@ def run_all(pipeline: Pipeline) -> None:
         run("samples", name)
     run("extractors", "cnn", log_every=4)
     run("evaluations", "shapes", each="cond_ar")
+    run("neighbours", "shapes", each="cond_ar")
     run("reconstructions", "vqgan")
     run("probes", "linear", each="uncond")
     run("stabilities", "noise")
+    run("projections", "toy")
+    run("patches", "semantic")
 
 
 class Processes:

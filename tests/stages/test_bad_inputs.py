@@ -63,12 +63,17 @@ STAGES = [
     ("samples", "cond_ar", "parts", {}),
     ("evaluations", "shapes", "samples", {"each": "cond_ar"}),
     ("evaluations", "shapes", "extractor", {"each": "cond_ar"}),
+    ("neighbours", "shapes", "samples", {"each": "cond_ar"}),
+    ("neighbours", "shapes", "shards", {"each": "cond_ar"}),
+    ("neighbours", "shapes", "extractor", {"each": "cond_ar"}),
     ("reconstructions", "vqgan", "shards", {}),
     ("reconstructions", "vqgan", "autoencoder", {}),
     ("reconstructions", "vqgan", "extractor", {}),
     ("probes", "linear", "model", {"each": "uncond"}),
     ("probes", "linear", "tokens", {"each": "uncond"}),
     ("stabilities", "noise", "tokenizers", {}),
+    ("patches", "semantic", "shards", {}),
+    ("patches", "semantic", "tokens", {}),
 ]
 IDS = [f"{section}-{flag}" for section, _, flag, _ in STAGES]
 

@@ -18,11 +18,14 @@ OTHERS = [
     ("samplings", "cond_ar", "seed", {}),
     ("samplings", "uncond_nar", "seed", {}),
     ("evaluations", "shapes", "seed", {"each": "cond_ar"}),
+    ("projections", "toy", "seed", {}),
+    ("patches", "semantic", "seed", {}),
 ]
 UNSEEDED = [
     ("tokens", "semantic", {"split": "train"}),
     ("tokens", "codes", {"split": "validation"}),
     ("samples", "cond_ar", {}),
+    ("neighbours", "shapes", {"each": "cond_ar"}),
     ("reconstructions", "vqgan", {}),
     ("stabilities", "noise", {}),
     ("probes", "linear", {"each": "uncond"}),  # 12 images hardly tell two seeds apart

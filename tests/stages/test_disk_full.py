@@ -53,6 +53,8 @@ STAGES = [
     ("samplings", "cond_ar", 64, {}),
     ("samples", "cond_ar", 60, {}),
     ("stabilities", "noise", 4, {}),
+    ("projections", "toy", 12, {}),
+    ("patches", "semantic", 32, {}),
     ("stage1", "cond", 140, EVERY),
     ("autoencoders", "vqgan", 400, EVERY),
 ]

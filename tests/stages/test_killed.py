@@ -11,12 +11,14 @@ from pathlib import Path
 import pytest
 
 from tessera.config.canonical import canonical_json
-from tessera.config.jobs import jobs
+from tessera.config.jobs import jobs, node_of
 from tessera.config.load import load
 from tessera.config.resolve import stage_node
 from tessera.io.cards import read_card
 
 pytestmark = pytest.mark.slow
+
+CAPTIONS = Path(__file__).parents[2] / "rules" / "captions"
 STAGES = [
     ("data", "shapes", 6),  # four shards, the index and the card
     ("features", "vit", 2),
@@ -25,10 +27,13 @@ STAGES = [
     ("samplings", "cond_ar", 2),
     ("samples", "cond_ar", 3),
     ("evaluations", "shapes", 1),
-    ("reconstructions", "vqgan", 1),
+    ("neighbours", "shapes", 2),
+    ("reconstructions", "vqgan", 2),
     ("stabilities", "noise", 1),
+    ("projections", "toy", 2),
+    ("patches", "semantic", 2),
 ]
-WHICH = {"evaluations": {"each": "cond_ar"}}
+WHICH = {section: {"each": "cond_ar"} for section in ("evaluations", "neighbours")}
 
 
 def named_files(folder) -> dict:
@@ -107,3 +112,33 @@ def test_the_paper_killed_at_some_files(pipeline, processes, tmp_path, stage):
         assert all(content == wanted[path] for path, content in named_files(card.parent).items())
     assert processes.wait(processes.start(command(card.parent), log)) == 0, log.read_text()
     assert read_card(card)["outputs"] == read_card(whole / "card.json")["outputs"]
+
+
+def test_the_page_killed_at_its_files(pipeline, processes, tmp_path):
+    """The index page, before itself and before its card."""
+    results, log = tmp_path / "results", tmp_path / "log.txt"
+    shutil.copytree(pipeline.results, results)
+    file = tmp_path / "config.json"
+    file.write_text(json.dumps(pipeline.raw | {"results": str(results)}))
+    config = load([file])
+    cards = [job.card for job in jobs(config) if Path(job.card).exists()]
+    index, shown = results / "index.json", {}
+
+    def command(stage: str, card: Path, *more: str) -> tuple[str, list[str]]:
+        settings = canonical_json(node_of(config, stage, "", "", None))
+        words = ["--settings", settings, "--cards", *cards, "--config", str(file), *more]
+        return stage, [*words, "--card", str(card)]
+
+    for stage in ("tables", "figures"):
+        shown[stage] = results / stage / "card.json"
+        assert processes.wait(processes.start(command(stage, shown[stage]), log)) == 0
+    page = command(
+        "index", index, "--captions", str(CAPTIONS),
+        *(word for stage, card in shown.items() for word in (f"--{stage}", str(card))),
+    )  # fmt: skip
+    for number in (0, 1):
+        assert processes.wait(processes.start(page, log, die_at=number)) == -signal.SIGKILL
+        assert not index.exists()
+        assert (results / "index.html").exists() == bool(number)
+    assert processes.wait(processes.start(page, log)) == 0, log.read_text()
+    assert list(read_card(index, "index")["outputs"]) == ["index.html"]

@@ -2,6 +2,7 @@
 
 import math
 import re
+import tarfile
 
 import numpy as np
 import pytest
@@ -17,6 +18,18 @@ def originals(pipeline, split: str = "validation") -> np.ndarray:
     files = sorted((pipeline.root / "images" / split).rglob("*.png"))
     images = np.stack([np.asarray(Image.open(file))[2:34, 2:34] for file in files])
     return images.transpose(0, 3, 1, 2)
+
+
+def packed(pipeline, split: str) -> np.ndarray:
+    """The same crops of the packed images, in the order of their numbers."""
+    images = {}
+    for file in pipeline.card("data", "shapes").parent.glob(f"{split}-*.tar"):
+        with tarfile.open(file) as archive:
+            for member in archive:
+                if member.name.endswith(".png"):
+                    picture = Image.open(archive.extractfile(member))
+                    images[int(member.name.removesuffix(".png"))] = np.asarray(picture)[2:34, 2:34]
+    return np.stack([images[number] for number in range(len(images))]).transpose(0, 3, 1, 2)
 
 
 @torch.no_grad()
@@ -41,6 +54,29 @@ def test_against_the_definition(pipeline):
     assert results["names"] == {"fid": "rFD (cnn)", "psnr_db": "PSNR"}
     assert results["count"] == results["reference"]["count"] == 12
     assert results["reference"]["split"] == "validation"
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(("split", "spread"), [("validation", 1), ("train", 2)])
+def test_the_picture(pipeline, tmp_path, split, spread):
+    """Rows of eight originals, their reconstructions below: all 12 images, or 24 of 48."""
+    changed = pipeline.changed({"reconstructions.vqgan.split": split})
+    card = changed.run("reconstructions", "vqgan", tmp_path)
+    assert list(card["outputs"]) == ["grid.png"]
+    file = changed.card("reconstructions", "vqgan", tmp_path).parent / "grid.png"
+    pixels = np.asarray(Image.open(file)).transpose(2, 0, 1)
+    images = packed(pipeline, split)[::spread]
+    model = load_vqgan(pipeline.card("autoencoders", "vqgan").parent, "cpu").eval()
+    codes = model.quantize(model.encode(torch.from_numpy(images).float() / 255))
+    made = (model.decode_codes(codes) * 255).clamp(0, 255).byte().numpy()
+    margin = pixels.shape[2] - (8 * 66 - 2)
+    for place, (image, reconstruction) in enumerate(zip(images, made, strict=True)):
+        left = margin + 66 * (place % 8)
+        for shown, line in ((image, 0), (reconstruction, 66)):
+            top = place // 8 * (2 * 66 + 8) + line  # ten pixels of white between two pairs of rows
+            found = pixels[:, top : top + 64 : 2, left : left + 64 : 2].astype(int)
+            assert abs(found - shown).max() <= 1  # in another batch a value may round otherwise
+    assert (pixels[:, :, :margin] < 128).any()
 
 
 @pytest.mark.parametrize("batch", [1, 5, 1000])

@@ -72,7 +72,7 @@ def test_config_files_are_laid_over_config_yaml(checkout, capsys):
         (["settings", "stage1", "cnd"], "'cnd' is not in stage1: choose one of cond, shapes"),
         (["settings", "evaluations", "digits"], "give --each with one of cond_ar, vq"),
         (["settings", "probes", "linear", "--each", "vq"], "one of uncond, wide"),
-        (["settings", "stage1", "cond", "--each", "vq"], "--each is for evaluations and probes"),
+        (["settings", "stage1", "cond", "--each", "vq"], "--each is for evaluations, neighbours"),
         (["settings", "stage1", "cond", "--stage", "stage1"], "--stage is for "),
         (["check", "--configfile", "absent.yaml"], "config file absent.yaml does not exist"),
         (["lock", "--accept", "stage9"], "'stage9' is no stage: choose of shards"),
@@ -168,7 +168,8 @@ def test_where_names_what_is_there_and_what_is_not(checkout, capsys):
     assert main(["where"]) == 0
     out = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
     assert "report results/report.html (not made yet)" in out
-    assert "samples vq results/samplings/vq/grid.png" in out
+    assert "page results/index.html (not made yet)" in out
+    assert "Samples: vq results/samplings/vq/grid.png" in out
 
 
 def test_the_schema_is_that_of_the_config(capsys):

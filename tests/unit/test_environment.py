@@ -26,6 +26,8 @@ LIGHT = (
     "tessera.integrity.survey",
     "tessera.io.cards",
     "tessera.report.outputs",
+    "tessera.report.pictures.catalogue",
+    "tessera.report.query",
     "tessera.reruns.causes",
     "tessera.reruns.graph",
     "tessera.reruns.launch",

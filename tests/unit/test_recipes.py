@@ -1,19 +1,29 @@
 """The recipes in configs/: they are valid, and their models are the original's in size."""
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import pytest
 import torch
 
+from tessera.config.canonical import canonical_json
+from tessera.config.jobs import jobs
 from tessera.config.load import load
 from tessera.config.schema import Config
 from tessera.models.gpt import GPT
 from tessera.models.maskgit import MaskGIT, MaskGITConfig
+from tessera.report.outputs import (
+    FIGURES,
+    SWEPT_FILTERS,
+    TABLES,
+    figure_names,
+    table_names,
+)
 from tessera.stages import stage1, stage2
 
 REPO = Path(__file__).parents[2]
-CONFIGS = sorted(path.name for path in (REPO / "configs").glob("*.yaml"))
+CONFIGS = sorted(path.name for path in (REPO / "configs").glob("*.yaml") if path.stem != "demo")
 LENGTH, CODES, CLASSES = 256, 1024, 1000
 
 STAGE1 = [
@@ -52,6 +62,78 @@ def test_every_recipe_is_valid(name: str) -> None:
     config = load([REPO / "config.yaml", REPO / "configs" / name])
     assert list(config.data) == ["imagenet"]
     assert config.results != "results"
+
+
+def made_by(config: Config) -> set[tuple[str, str]]:
+    """All jobs of variants: what each writes, of what."""
+    planned = jobs(config, strict=False)
+    return {(job.card, canonical_json(job.node)) for job in planned if job.section}
+
+
+def test_the_demo_is_the_main_part_of_the_default_experiment() -> None:
+    """Few enough for five minutes, and none of them is made again for the paper."""
+    demo = load([REPO / "config.yaml", REPO / "configs" / "demo.yaml"])
+    assert Counter(job.stage for job in jobs(demo)) == {
+        "shards": 1,
+        "encoder": 1,
+        "features": 1,
+        "codebook": 1,
+        "autoencoder": 1,
+        "tokens": 4,
+        "usage": 2,
+        "stage1": 4,
+        "stage2": 2,
+        "sampling": 6,
+        "samples": 6,
+        "extractor": 1,
+        "evaluation": 6,
+        "reconstruction": 1,
+        "probe": 2,
+        "stability": 1,
+        "tables": 1,
+        "figures": 1,
+        "index": 1,
+    }
+    assert not demo.points
+    assert made_by(demo) < made_by(load([REPO / "config.yaml"]))
+
+
+def test_the_default_experiment_is_the_whole_paper() -> None:
+    """Every table and figure, and each sweep of the sampling over one stage alone."""
+    config = load([REPO / "config.yaml"])
+    assert table_names(config) == list(TABLES)
+    assert figure_names(config) == list(FIGURES)
+    varied = {point.base: set(point.settings) for point in config.points["samplings"].values()}
+    assert {next(iter(v)) for b, v in varied.items() if b != "unconditional_seeds"} == set(
+        SWEPT_FILTERS
+    )
+    for name, point in config.points["samplings"].items():
+        sampling = config.samplings[name]
+        assert (sampling.stage1, sampling.stage2) == ("unconditional", "autoregressive")
+        assert sampling.count == 1000
+        if "codes.top_k" in point.settings:
+            assert sampling.codes.top_p is None  # it would win
+
+
+def test_the_paper_on_imagenet_is_made_of_the_recipes() -> None:
+    """Whatever one of them makes is made once, in the same place, of the same settings."""
+    paper = recipe("imagenet-paper")
+    made = made_by(paper)
+    for name in ("digit-base-uncond", "digit-base-cond", "digit-large-uncond", "digit-large-cond",
+                 "vq-base"):  # fmt: skip
+        single = recipe(f"imagenet-{name}")
+        assert paper.results == single.results
+        assert made_by(single) < made
+    clusters = {
+        paper.codebooks[paper.tokens[probe.tokens].codebook].clusters
+        for name, probe in paper.probes.items()
+        if name.startswith("linear_k") or name == "linear_base"
+    }
+    assert clusters == {4096, 8192, 16384}
+    assert table_names(paper) == list(TABLES)
+    assert figure_names(paper) == list(FIGURES)
+    for sampling in paper.samplings.values():
+        assert sampling.count == 50_000
 
 
 def test_fewer_samples_of_the_published_models_without_one_of_them(tmp_path: Path) -> None:

@@ -153,11 +153,11 @@ def copy_workflow(folder: Path, results: str = "results") -> Workflow:
         (folder / "images" / label).mkdir(parents=True)
         for number in range(5):
             (folder / "images" / label / f"{number}.png").write_text("no image: nothing reads it")
-    _list_paper_files(folder)
+    list_paper_files(folder)
     return Workflow(folder)
 
 
-def _list_paper_files(folder: Path) -> None:
+def list_paper_files(folder: Path) -> None:
     """Writes down, for the stub, the files that no command line names."""
     config = load([folder / "config.yaml"])
     root = Path(config.results)

@@ -18,6 +18,7 @@ from tests.workflow.expected import (
     PAPER,
     SHAPES,
     TOKENS,
+    TOY,
     TRAININGS,
     below,
     jobs_of,
@@ -224,6 +225,7 @@ SETTINGS = {
         below(
             "features/dino",
             "autoencoder/vqgan",
+            "neighbours/digits/cond_ar",
             "reconstruction/vqgan",
             "stability/noise",
             *EVALUATIONS[:2],
@@ -318,6 +320,11 @@ SETTINGS = {
         'evaluations.digits.metrics: ["fid","is","kid","prc"] → ["fid"]\n'
         "    evaluation/digits/cond_ar\n    evaluation/digits/vq\n",
     ),
+    "the neighbours of each sample": Row(
+        setting("neighbours.digits.neighbours", 3),
+        below("neighbours/digits/cond_ar"),
+        "neighbours.digits.neighbours: 5 → 3\n    neighbours/digits/cond_ar\n",
+    ),
     "the images of a reconstruction": Row(
         setting("reconstructions.vqgan.split", "train"),
         below("reconstruction/vqgan"),
@@ -342,6 +349,19 @@ SETTINGS = {
         config(append("stabilities.noise.codebooks", "k16")),
         below("stability/noise"),
         "stabilities.noise.codebooks: k16 is new",
+    ),
+    "the angle of a toy": Row(
+        setting("projections.toy.angle", 45), below(TOY), "projections.toy.angle: 75.0 → 45.0"
+    ),
+    "the patches of a code": Row(
+        setting("patches.semantic.patches", 3),
+        below("patches/semantic"),
+        "patches.semantic.patches: 10 → 3\n    patches/semantic\n",
+    ),
+    "the images of patches": Row(
+        setting("patches.codes.split", "validation"),
+        below("patches/codes"),
+        "patches.codes.split: train → validation",
     ),
     # The set of values stays the same.
     "clusters and seed exchanged": Row(
@@ -375,10 +395,23 @@ VARIANTS = {
         jobs_of("sampling/vq_cold") | {"samples/vq_cold"} | PAPER,
         "not made yet\n    sampling/vq_cold (2 parts)\n    samples/vq_cold\n",
     ),
+    "a sweep of a new sampling": Row(
+        setting("samplings.cold", {"extends": "vq", "sweep": {"semantic.temperature": [0.5, 0.8]}}),
+        jobs_of("sampling/cold_temperature_0p5")
+        | jobs_of("sampling/cold_temperature_0p8")
+        | {"samples/cold_temperature_0p5", "samples/cold_temperature_0p8"}
+        | PAPER,
+        "not made yet\n    sampling/cold_temperature_0p5 (2 parts)\n",
+    ),
     "an evaluation of one more set": Row(
         config(append("evaluations.digits.samplings", "cond_nar")),
         {"evaluation/digits/cond_nar"} | PAPER,
         "not made yet\n    evaluation/digits/cond_nar\n",
+    ),
+    "the neighbours of one more set": Row(
+        config(append("neighbours.digits.samplings", "vq")),
+        {"neighbours/digits/vq"} | PAPER,
+        "not made yet\n    neighbours/digits/vq\n",
     ),
     "a reconstruction by another extractor": Row(
         config(
@@ -413,6 +446,7 @@ UNTRACKED = {
     "the title": Row(setting("title", "Another title"), set()),
     "lines of the log": Row(setting("log_every", 3), set()),
     "distance of checkpoints": Row(setting("checkpoint_every", 3), set()),
+    "distance of pictures": Row(setting("pictures_every", 3), set()),
     "tolerance of unreadable images": Row(setting("data.digits.max_corrupt_share", 0.5), set()),
     "a number written otherwise": Row(
         setting("stage1.cond.training.learning_rate", "0.001"), set()
@@ -461,7 +495,7 @@ HARDWARE = {
         setting("execution.tokens.parts", 1),
         {f"tokens/{name}/train/0000-of-0001" for name in ("semantic", "semantic_16", "codes")}
         | below(*TRAININGS[:-1], "stage2/ar", "stage2/nar")
-        | {"usage/semantic", "usage/semantic_16", "usage/codes"},
+        | {"usage/semantic", "usage/semantic_16", "usage/codes", "patches/codes"},
         "not made yet\n    tokens/semantic/train\n",
     ),
     "parts of the samplings": Row(
@@ -487,9 +521,12 @@ ROOTS_OF_CODE = {
     "samples": ["samples/cond_ar", "samples/cond_nar", "samples/vq", "samples/shapes"],
     "extractor": ["extractor/cnn", "extractor/shapes"],
     "evaluation": EVALUATIONS,
+    "neighbours": ["neighbours/digits/cond_ar"],
     "reconstruction": ["reconstruction/vqgan"],
     "probe": ["probe/linear/uncond", "probe/linear/wide"],
     "stability": ["stability/noise"],
+    "projections": [TOY],
+    "patches": ["patches/semantic", "patches/codes"],
 }
 """Stage → the jobs that run its code."""
 
@@ -504,8 +541,10 @@ CODE = {
         for stage, roots in ROOTS_OF_CODE.items()
     },
     **{
-        f"the code of {stage}": Row(bump(stage), {stage}, f"the code of the stage {stage}: version")
-        for stage in ("tables", "figures")
+        f"the code of {stage}": Row(
+            bump(stage), {stage, "index"}, f"the code of the stage {stage}: version"
+        )
+        for stage in PAPER
     },
 }
 
@@ -542,13 +581,21 @@ RESULTS = {
     ),
     "a table deleted": Row(
         delete("results/tables/generation.csv"),
-        {"tables"},
+        {"tables", "index"},
         f"results/tables/generation.csv{MISSING}tables",
     ),
     "a figure deleted": Row(
         delete("results/figures/time.pdf"),
-        {"figures"},
+        {"figures", "index"},
         f"results/figures/time.pdf{MISSING}figures",
+    ),
+    "the page deleted": Row(
+        delete("results/index.html"), {"index"}, f"results/index.html{MISSING}index"
+    ),
+    "a picture deleted": Row(
+        delete("results/samplings/cond_nar/grid.png"),
+        {"samples/cond_nar"} | PAPER,
+        f"results/samplings/cond_nar/grid.png{MISSING}samples/cond_nar\n",
     ),
     "a card deleted that nothing needs": Row(delete("results/stage1/vq/card.json"), set()),
     "weights deleted that nothing needs": Row(delete("results/stage1/vq/model.safetensors"), set()),

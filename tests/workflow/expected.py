@@ -11,8 +11,11 @@ BELOW = {
         "extractor/cnn",
         "evaluation/digits/cond_ar",
         "evaluation/digits/vq",
+        "neighbours/digits/cond_ar",
         "reconstruction/vqgan",
         "stability/noise",
+        "patches/semantic",
+        "patches/codes",
     ],
     "shards/shapes": [
         "autoencoder/shapes",
@@ -39,9 +42,10 @@ BELOW = {
         "stage2/ar",
         "stage2/nar",
         "usage/semantic",
+        "patches/semantic",
     ],
     "tokens/semantic_16": ["stage1/wide", "usage/semantic_16"],
-    "tokens/codes": ["stage1/vq", "stage2/ar", "stage2/nar", "usage/codes"],
+    "tokens/codes": ["stage1/vq", "stage2/ar", "stage2/nar", "usage/codes", "patches/codes"],
     "tokens/shapes": ["stage1/shapes", "usage/shapes"],
     "usage/semantic": [],
     "usage/semantic_16": [],
@@ -58,36 +62,43 @@ BELOW = {
     "sampling/cond_nar": ["samples/cond_nar"],
     "sampling/vq": ["samples/vq"],
     "sampling/shapes": ["samples/shapes"],
-    "samples/cond_ar": ["evaluation/digits/cond_ar"],
+    "samples/cond_ar": ["evaluation/digits/cond_ar", "neighbours/digits/cond_ar"],
     "samples/cond_nar": [],
     "samples/vq": ["evaluation/digits/vq"],
     "samples/shapes": ["evaluation/shapes/shapes"],
     "extractor/cnn": [
         "evaluation/digits/cond_ar",
         "evaluation/digits/vq",
+        "neighbours/digits/cond_ar",
         "reconstruction/vqgan",
     ],
     "extractor/shapes": ["evaluation/shapes/shapes"],
     "evaluation/digits/cond_ar": [],
     "evaluation/digits/vq": [],
     "evaluation/shapes/shapes": [],
+    "neighbours/digits/cond_ar": [],
     "reconstruction/vqgan": [],
     "probe/linear/uncond": [],
     "probe/linear/wide": [],
     "stability/noise": [],
+    "projections/toy": [],
+    "patches/semantic": [],
+    "patches/codes": [],
 }
 
-# Tables and figures read the cards of all results, so they run after any other job.
-PAPER = {"tables", "figures"}
+# Tables and figures read the cards of all results, so they run after any other job; the page shows
+# what they hold.
+PAPER = {"tables", "figures", "index"}
 
 TRAININGS = [f"stage1/{name}" for name in ("cond", "uncond", "wide", "vq", "shapes")]
 TOKENS = [f"tokens/{name}" for name in ("semantic", "semantic_16", "codes", "shapes")]
 EVALUATIONS = ["evaluation/digits/cond_ar", "evaluation/digits/vq", "evaluation/shapes/shapes"]
 DIGITS, SHAPES = "shards/digits", "shards/shapes"
+TOY = "projections/toy"  # stands below nothing
 
 
 def below(*roots: str) -> set[str]:
-    """The jobs named, all that stands below them, and tables and figures."""
+    """The jobs named, all that stands below them, and what shows them."""
     found: set[str] = set()
     waiting = list(roots)
     while waiting:

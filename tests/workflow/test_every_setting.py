@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from tests.workflow.expected import EVALUATIONS, PAPER, below
 
 from tessera.config.base import references
-from tessera.config.jobs import jobs
+from tessera.config.jobs import LISTED, jobs
 from tessera.config.load import validate
 from tessera.config.schema import STAGE_OF, Config
 from tessera.reruns.outdated import outdated
@@ -26,6 +26,7 @@ OF_VIEWS = {
     "digits": [
         "features/dino",
         "autoencoder/vqgan",
+        "neighbours/digits/cond_ar",
         "reconstruction/vqgan",
         "stability/noise",
         *EVALUATIONS[:2],
@@ -82,9 +83,8 @@ def expected(config: Config, section: str, name: str, place: tuple[str, ...]) ->
     if section == "views":
         return below(*OF_VIEWS[name]) - PAPER
     stage = STAGE_OF[section]
-    if section in ("evaluations", "probes"):
-        each = config.evaluations[name].samplings if section == "evaluations" else None
-        each = each or config.probes[name].stage1
+    if section in LISTED:
+        each = getattr(getattr(config, section)[name], LISTED[section])
         return {f"{stage}/{name}/{entry}" for entry in each}
     return below(f"{stage}/{name}") - PAPER
 

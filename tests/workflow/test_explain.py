@@ -4,14 +4,14 @@ import os
 
 import pytest
 from tests.workflow.edits import both, config, delete, put, setting
-from tests.workflow.expected import DIGITS, PAPER, SHAPES, below
+from tests.workflow.expected import DIGITS, PAPER, SHAPES, TOY, below
 
 from tessera.cli import main
 from tessera.config import guard
 
 pytestmark = [pytest.mark.workflow, pytest.mark.filterwarnings("default")]
 
-ALL = len(below(DIGITS, SHAPES) | PAPER)
+ALL = len(below(DIGITS, SHAPES, TOY) | PAPER)
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def test_causes_come_first_and_what_follows_from_them(explain, finished):
     )
     edit(finished.folder)
     assert explain() == (
-        f"9 of {ALL} jobs would run.\n"
+        f"10 of {ALL} jobs would run.\n"
         "\n"
         "stage1.shapes.training.learning_rate: 0.001 → 0.002\n"
         "    stage1/shapes\n"
@@ -48,13 +48,14 @@ def test_causes_come_first_and_what_follows_from_them(explain, finished):
         "results/samplings/vq/samples.npz is missing\n"
         "    samples/vq\n"
         "\n"
-        "because of these, 7 jobs below:\n"
+        "because of these, 8 jobs below:\n"
         "    sampling/shapes (2 parts)  after stage1/shapes\n"
         "    samples/shapes             after sampling/shapes\n"
         "    evaluation/digits/vq       after samples/vq\n"
         "    evaluation/shapes/shapes   after samples/shapes\n"
         "    tables                     after stage1/shapes and 5 more\n"
         "    figures                    after stage1/shapes and 5 more\n"
+        "    index                      after stage1/shapes and 7 more\n"
     )
 
 
@@ -67,7 +68,7 @@ def test_causes_come_first_and_what_follows_from_them(explain, finished):
         ("codebook", "1 of 5"),
         ("codebooks.k8", "0 of 4"),
         ("tokens/semantic_16/train", "3 of 6"),
-        ("tables", f"8 of {ALL - 1}"),
+        ("tables", f"8 of {ALL - 2}"),
     ],
 )
 def test_a_target_is_a_variant_a_job_a_file_or_a_rule(explain, finished, target, jobs):

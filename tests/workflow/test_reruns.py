@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests.workflow.edits import ROOTS_OF_CODE, ROWS, config, put, setting
-from tests.workflow.expected import DIGITS, PAPER, SHAPES, below
+from tests.workflow.expected import DIGITS, PAPER, SHAPES, TOY, below
 
 from tessera.config.jobs import jobs
 from tessera.config.load import load
@@ -26,7 +26,13 @@ def test_nothing_runs_twice(finished):
 def test_the_first_run_runs_everything(fresh, monkeypatch):
     """All jobs of the hand-drawn graph exist, and no others."""
     monkeypatch.chdir(fresh.folder)
-    assert fresh.jobs() == below(DIGITS, SHAPES)
+    assert fresh.jobs() == below(DIGITS, SHAPES, TOY)
+
+
+def test_the_paper_is_a_target_of_its_own(fresh, monkeypatch):
+    """It asks for the whole run, since tables read the cards of all jobs."""
+    monkeypatch.chdir(fresh.folder)
+    assert fresh.jobs(targets=["paper"]) == fresh.jobs() | {"paper"}
 
 
 def test_the_jobs_of_a_config_are_those_of_the_workflow(fresh, monkeypatch):
@@ -48,7 +54,7 @@ def test_an_edit_reruns_what_it_concerns(finished, change: str):
 
 def test_the_table_has_the_code_of_every_stage():
     """A new stage gets its rows."""
-    assert {*ROOTS_OF_CODE, "tables", "figures"} == set(stages())
+    assert {*ROOTS_OF_CODE, *PAPER} == set(stages())
 
 
 def test_an_overlay_is_an_edit(finished):

@@ -24,6 +24,7 @@ def add(commands: "Commands") -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Prints the canonical JSON of a variant: what `--settings` of its stage takes."""
+    from tessera.config.jobs import LISTED
     from tessera.config.load import load
     from tessera.config.resolve import settings_text
     from tessera.config.schema import EXTRA_STAGES, STAGE_OF
@@ -37,16 +38,15 @@ def run(arguments: argparse.Namespace) -> int:
             f"{arguments.variant!r} is not in {arguments.section}: "
             f"choose one of {', '.join(sorted(known)) or 'none, the section is empty'}"
         )
-    lists = {"evaluations": "samplings", "probes": "stage1"}
-    if arguments.section in lists:
-        entries = getattr(known[arguments.variant], lists[arguments.section])
+    if arguments.section in LISTED:
+        entries = getattr(known[arguments.variant], LISTED[arguments.section])
         if arguments.each not in entries:
             raise UserError(
                 f"{arguments.section}.{arguments.variant} makes one job an entry: "
                 f"give --each with one of {', '.join(entries)}"
             )
     elif arguments.each is not None:
-        raise UserError(f"--each is for {' and '.join(lists)}: leave it out")
+        raise UserError(f"--each is for {', '.join(LISTED)}: leave it out")
     if arguments.stage is not None and arguments.stage not in EXTRA_STAGES:
         raise UserError(f"--stage is for {', '.join(EXTRA_STAGES)}: leave it out")
     print(

@@ -17,20 +17,18 @@ def add(commands: "Commands") -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Says where the report, the tables, the figures and the sample grids lie."""
+    """Says where the reports, the tables, the figures and the pictures lie."""
     from tessera.config.load import load
-    from tessera.config.paths import Paths
+    from tessera.report.pictures.catalogue import pictures
 
     config = load(config_files(arguments.configfile))
-    paths, root = Paths(config), Path(config.results)
+    root = Path(config.results)
     places = [
+        ("page", root / "index.html"),
         ("report", root / "report.html"),
         ("tables", root / "tables"),
         ("figures", root / "figures"),
-        *(
-            (f"samples {name}", Path(paths.folder("samplings", name)) / "grid.png")
-            for name in config.samplings
-        ),
+        *((picture.title, root / picture.file) for picture in pictures(config)),
     ]
     width = max(len(name) for name, _ in places)
     for name, path in places:

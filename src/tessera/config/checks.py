@@ -1,8 +1,8 @@
 """What must hold between variants, checked before any compute."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
-from tessera.config import fit, lineage
+from tessera.config import ablation, fit, lineage
 from tessera.config.dangling import require_targets
 from tessera.config.results import ClassifierExtractor
 from tessera.config.schema import SPREAD, Config, stages
@@ -99,17 +99,28 @@ def _evaluations(config: Config) -> None:
                     "name an extractor of kind inception, or give views instead"
                 )
             continue
-        crop = config.views[evaluation.views].side("validation")  # also of training images
-        _same_size(config, f"evaluations.{name}", evaluation.extractor, evaluation.views)
-        for entry in evaluation.samplings:
-            painter = lineage.painter(config, config.samplings[entry])[1]
-            side = lineage.resolution(config, painter)
-            if side is not None and side != crop:
-                raise UserError(
-                    f"config: evaluations.{name} compares images of {side} pixels "
-                    f"(samplings.{entry}) with crops of {crop} (views.{evaluation.views}): "
-                    f"give it views of {side}"
-                )
+        place = f"evaluations.{name}"
+        _same_size(config, place, evaluation.extractor, evaluation.views)
+        _painted_alike(config, place, evaluation.samplings, evaluation.views)
+
+
+def _neighbours(config: Config) -> None:
+    for name, neighbours in config.neighbours.items():
+        place = f"neighbours.{name}"
+        _same_size(config, place, neighbours.extractor, neighbours.views)
+        _painted_alike(config, place, neighbours.samplings, neighbours.views)
+
+
+def _painted_alike(config: Config, place: str, samplings: Sequence[str], views: str) -> None:
+    """Raises where sample sets are of another size than the views that they are compared with."""
+    crop = config.views[views].side("validation")  # also of training images
+    for entry in samplings:
+        side = lineage.resolution(config, lineage.painter(config, config.samplings[entry])[1])
+        if side is not None and side != crop:
+            raise UserError(
+                f"config: {place} compares images of {side} pixels (samplings.{entry}) with crops "
+                f"of {crop} (views.{views}): give it views of {side}"
+            )
 
 
 def _same_size(config: Config, place: str, extractor: str, views: str) -> None:
@@ -265,10 +276,12 @@ CHECKS = (
     _samplings,
     _probes,
     _evaluations,
+    _neighbours,
     _reconstructions,
     _names,
     _batches,
     _processes,
+    ablation.check,
     *fit.CHECKS,
 )
 """In this order: the later ones rely on what the earlier ones found."""

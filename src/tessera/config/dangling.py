@@ -50,7 +50,8 @@ def fallout(config: Config, off: Mapping[str, Collection[str]]) -> dict[str, dic
         off: section → variants that are switched off.
 
     Returns:
-        section → name → None, or the lists of that variant without what is gone.
+        section → name → None, or the lists of that variant without what is gone. Where this befalls
+        all points of a sweep, their base stands for them.
     """
     gone: set[Place] = {(section, name) for section, names in off.items() for name in names}
     found: dict[str, dict[str, Any]] = {}
@@ -65,7 +66,40 @@ def fallout(config: Config, off: Mapping[str, Collection[str]]) -> dict[str, dic
                     gone.add((section, name))
                 if left is None or left:
                     found.setdefault(section, {})[name] = left
-    return found
+    return {section: _as_written(config, section, found[section]) for section in found}
+
+
+def _as_written(config: Config, section: str, overlay: dict[str, Any]) -> dict[str, Any]:
+    """An overlay of a section, with swept variants for all of their points."""
+    made: dict[str, Variant] = getattr(config, section)
+    written: dict[str, Any] = {}
+    for name, left in overlay.items():
+        lists = left and {
+            field: _folded(config, references(type(made[name]))[field].section, entries)
+            for field, entries in left.items()
+        }
+        point = config.points.get(section, {}).get(name)
+        alike = point and all(
+            other in overlay and overlay[other] == left
+            for other in _points_of(config, section, point.base)
+        )
+        written[point.base if point and alike else name] = lists
+    return written
+
+
+def _folded(config: Config, section: str, names: list[str]) -> list[str]:
+    """A list of names, with a swept variant in place of all of its points."""
+    found = []
+    for name in names:
+        point = config.points.get(section, {}).get(name)
+        whole = point and set(_points_of(config, section, point.base)) <= set(names)
+        found.append(point.base if point and whole else name)
+    return list(dict.fromkeys(found))
+
+
+def _points_of(config: Config, section: str, base: str) -> list[str]:
+    points = config.points.get(section, {})
+    return [name for name, point in points.items() if point.base == base]
 
 
 def _left(variant: Variant, gone: Collection[Place]) -> dict[str, list[str]] | None:

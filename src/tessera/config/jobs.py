@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tessera.config.paths import SPLITS, Paths
-from tessera.config.resolve import Node, node, stage_node
+from tessera.config.resolve import Node, collecting_node, node, stage_node
 from tessera.config.schema import PUBLISHED, STAGE_OF, Config, stage_of
 from tessera.errors import UserError
 
@@ -19,9 +19,9 @@ class Place:
 
     Attributes:
         stage: the stage that the job runs.
-        section: the section of the variant that it makes; empty for tables and figures, which
-            are of no variant.
-        name: the variant's name; empty for tables and figures.
+        section: the section of the variant that it makes; empty for tables, figures
+            and the index page, which are of no variant.
+        name: the variant's name; empty likewise.
         each: the entry of the variant's list, where each entry is a job (a sampling of an
             evaluation, a stage-1 model of a probe).
         split: the split of the images, where each split has jobs of its own ("train" or
@@ -69,13 +69,16 @@ class Planned(Place):
 PARTED = ("features", "tokens", "sampling")
 """Stages that several jobs share, a part of the variant each."""
 
-COLLECTING = ("tables", "figures")
+INDEX = "index"
+"""The stage that shows what the others collected."""
+
+COLLECTING = ("tables", "figures", INDEX)
 """Stages that are of no variant: they read the cards of all other jobs."""
 
 EXPORTS = {"tokens": "usage", "samplings": "samples"}
 """Sections over all parts of whose variants a further stage goes: that stage."""
 
-LISTED = {"evaluations": "samplings", "probes": "stage1"}
+LISTED = {"evaluations": "samplings", "neighbours": "samplings", "probes": "stage1"}
 """Sections whose variants are made by a job for each entry of a list: that list."""
 
 
@@ -120,8 +123,11 @@ def node_of(config: Config, stage: str, section: str, name: str, each: str | Non
     Raises:
         UserError: source files that the config names are not there.
     """
+    if stage == INDEX:
+        above = (one for one in COLLECTING if one != INDEX)
+        return stage_node(stage, {one: node_of(config, one, "", "", None) for one in above})
     if stage in COLLECTING:
-        return stage_node(stage, {})
+        return collecting_node(config, stage)
     made = node(config, section, name, each)
     return stage_node(stage, {section: made}) if stage in EXPORTS.values() else made
 
@@ -143,7 +149,7 @@ def places(config: Config) -> Iterator[Place]:
         for name in getattr(config, section):
             yield from _of_variant(paths, section, name)
     for stage in COLLECTING:
-        yield Place(stage, "", "", None, None, 0, 1, str(paths.root / stage / "card.json"))
+        yield Place(stage, "", "", None, None, 0, 1, card_of_collecting(paths, stage))
 
 
 def _of_variant(paths: Paths, section: str, name: str) -> Iterator[Place]:
@@ -166,6 +172,11 @@ def _of_variant(paths: Paths, section: str, name: str) -> Iterator[Place]:
     if section in EXPORTS:
         card = _card_of_export(paths, section, name)
         yield Place(EXPORTS[section], section, name, None, None, 0, 1, card)
+
+
+def card_of_collecting(paths: Paths, stage: str) -> str:
+    """The card of a stage that is of no variant; that of the index page lies beside the page."""
+    return str(paths.root / (f"{stage}.json" if stage == INDEX else f"{stage}/card.json"))
 
 
 def _card_of_export(paths: Paths, section: str, name: str) -> str:

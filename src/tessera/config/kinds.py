@@ -55,6 +55,21 @@ def kind_of(section: str, name: str, variants: Mapping[str, Any]) -> str | None:
     return default_kind(section)
 
 
+def settings_class(section: str, kind: Any = None) -> type[BaseModel]:
+    """The settings class of a section's variants of a kind.
+
+    Args:
+        section: the section.
+        kind: the kind, as it is written; None for that of a variant that says none.
+
+    Returns:
+        The class; for a kind that the section has not, any of its classes.
+    """
+    known = classes(section)
+    some = _settings(Config.model_fields[section].annotation)[0]
+    return known.get(str(kind or default_kind(section)), some)
+
+
 def _settings(annotation: Any) -> list[type[BaseModel]]:
     """The settings classes within a type, such as `dict[Name, Annotated[A | B, …]]`."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):

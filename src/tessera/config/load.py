@@ -12,6 +12,7 @@ from tessera.config.kinds import SECTIONS
 from tessera.config.overlays import extend, lay
 from tessera.config.schema import Config, stages
 from tessera.config.sentences import sentence, suggest
+from tessera.config.sweeps import expand
 from tessera.errors import UserError
 
 
@@ -65,7 +66,9 @@ def chain(files: Sequence[Path | str], above: Sequence[Path] = ()) -> list[Path]
     """The files that make up a config, in the order in which they are laid over each other.
 
     A file with `base: FILE` (relative to its own folder) is laid over that file and nothing else;
-    with `base: null` it stands alone. Without `base` it is laid over the files before it.
+    with `base: null` it stands alone. With a list it is laid over these files and what each of them
+    is based on, one over the other; what several are based on is there once, below all of them.
+    Without `base` it is laid over the files before it.
 
     Args:
         files: the files as given, config.yaml first.
@@ -81,13 +84,21 @@ def chain(files: Sequence[Path | str], above: Sequence[Path] = ()) -> list[Path]
             raise UserError(f"{file} is based on itself in a circle: remove one `base`")
         settings = read_yaml(file)
         if "base" in settings:
-            base = settings["base"]
-            if base is not None and not isinstance(base, str):
-                raise UserError(f"{file}: base must be the name of a config file, or null")
-            below = [] if base is None else [file.parent / base]
-            found = chain(below, [*above, file.resolve()])
+            found = []
+            for base in _bases(file, settings["base"]):
+                below = chain([file.parent / base], [*above, file.resolve()])
+                there = {other.resolve() for other in found}
+                found += [other for other in below if other.resolve() not in there]
         found.append(file)
     return found
+
+
+def _bases(file: Path, base: Any) -> list[str]:
+    """The names of the files that a file says it is based on."""
+    names = base if isinstance(base, list) else [] if base is None else [base]
+    if not all(isinstance(name, str) for name in names):
+        raise UserError(f"{file}: base must be the name of a config file, a list of them, or null")
+    return names
 
 
 def load(files: Sequence[Path | str], overrides: Mapping[str, Any] | None = None) -> Config:
@@ -113,22 +124,24 @@ def validate(raw: Mapping[str, Any]) -> Config:
     Raises:
         UserError: what is wrong, where, and what to do.
     """
-    expanded = dict(raw)
+    sections: dict[str, dict[str, Any]] = {}
     off: dict[str, list[str]] = {}
     for section in SECTIONS:
         variants = raw.get(section)
         if isinstance(variants, Mapping):
             # A map laid over an earlier file switches a variant off with `name: null`.
             off[section] = [name for name, entry in variants.items() if entry is None]
-            expanded[section] = {
+            sections[section] = {
                 name: extend(section, name, variants)
                 for name in variants
                 if name not in off[section]
             }
+    expanded, points, off = expand(sections, off)
     try:
-        config = Config.model_validate(expanded)
+        config = Config.model_validate({**raw, **expanded})
     except ValidationError as error:
-        raise UserError(sentence(error)) from error
+        raise UserError(sentence(error, points)) from error
+    config._points = points
     unknown = set(config.execution) - {*stages(), "default"}
     if unknown:
         name = sorted(unknown)[0]

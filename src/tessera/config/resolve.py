@@ -13,6 +13,7 @@ from typing import Any
 from tessera.config.base import Published, Variant, references, tracked_values
 from tessera.config.canonical import canonical_json, sha256_json
 from tessera.config.lock import stage_versions
+from tessera.config.paper import Paper
 from tessera.config.published import contents, sha256_of
 from tessera.config.results import Evaluation, InceptionExtractor
 from tessera.config.schema import STAGE_OF, Config, stage_of
@@ -103,9 +104,30 @@ def stage_node(stage: str, inputs: dict[str, Any]) -> Node:
     return {"stage": stage, "version": stage_versions()[stage], "settings": {}, "inputs": inputs}
 
 
+def collecting_node(config: Config, stage: str) -> Node:
+    """The node of a stage that reads the cards of all others, `tables` or `figures`.
+
+    Its settings are what it takes from the config beside the cards: which sweeps made which
+    variants, and its section `paper`. A config that says none of it has none of them.
+    """
+    settings: dict[str, Any] = {}
+    if config.points:
+        settings["points"] = {
+            section: {
+                name: {"base": it.base, "settings": it.settings} for name, it in found.items()
+            }
+            for section, found in config.points.items()
+        }
+    if config.paper != Paper():
+        settings["paper"] = config.paper.model_dump(mode="json")
+    return stage_node(stage, {}) | {"settings": settings}
+
+
 def config_digest(config: Config) -> str:
     """Digest of everything that makes numbers, and of what is asked for."""
-    nodes: dict[str, Any] = {"results": config.results}
+    nodes: dict[str, Any] = {
+        "results": config.results, "paper": config.paper.model_dump(mode="json"),
+    }  # fmt: skip
     for section in ("views", *STAGE_OF):
         variants: dict[str, Variant] = getattr(config, section)
         nodes[section] = {name: node(config, section, name, files=False) for name in variants}

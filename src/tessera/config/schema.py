@@ -2,11 +2,15 @@
 
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
 from tessera.config.base import Name, Settings, Variant
 from tessera.config.computing import Dask
 from tessera.config.data import Data, Views
+from tessera.config.illustrations import Patches, Projections
+from tessera.config.neighbours import Neighbours
+from tessera.config.paper import Paper
+from tessera.config.points import Points
 from tessera.config.results import (
     Evaluation,
     Extractor,
@@ -68,6 +72,12 @@ class Config(Settings):
     title: str = Field("", description="title of the report")
     log_every: int = Field(50, ge=1, description="updates between two lines of a training's log")
     checkpoint_every: int = Field(200, ge=1, description="updates between two checkpoints")
+    pictures_every: int = Field(
+        500,
+        ge=0,
+        description="updates between two pictures of a training in TensorBoard, beside that of its "
+        "end; 0: none",
+    )
     data: dict[Name, Data] = Field(min_length=1)
     views: dict[Name, Views] = Field({})
     encoders: dict[Name, Encoder] = Field({})
@@ -80,19 +90,34 @@ class Config(Settings):
     samplings: dict[Name, Sampling] = Field({})
     extractors: dict[Name, Extractor] = Field({})
     evaluations: dict[Name, Evaluation] = Field({})
+    neighbours: dict[Name, Neighbours] = Field({})
     reconstructions: dict[Name, Reconstruction] = Field({})
     probes: dict[Name, Probe] = Field({})
     stabilities: dict[Name, Stability] = Field({})
+    projections: dict[Name, Projections] = Field({})
+    patches: dict[Name, Patches] = Field({})
     execution: dict[str, Execution] = Field(
         {},
         description="stage → what its jobs may use, laid over what `default` says for all stages",
     )
+    paper: Paper = Paper()
     dask: Dask = Dask()
     device: Literal["a100", "h100", "h200", "rtx4090"] | None = Field(
         None,
         description="GPU that `tessera plan` and the requests to a scheduler reckon with, where a "
         "stage has `gpus`; null: the slowest one that has 80 GB. It chooses no hardware",
     )
+
+    _points: Points = PrivateAttr(default_factory=dict)
+
+    @property
+    def points(self) -> Points:
+        """Section → variant → the point that it is, for variants that a sweep made.
+
+        It is known, not set: it stands in no file, no dump, and no node but those of tables and
+        figures.
+        """
+        return self._points
 
     def execute(self, stage: str) -> Execution:
         """What the jobs of `stage` may use."""
@@ -115,9 +140,12 @@ STAGE_OF = {
     "samplings": "sampling",
     "extractors": "extractor",
     "evaluations": "evaluation",
+    "neighbours": "neighbours",
     "reconstructions": "reconstruction",
     "probes": "probe",
     "stabilities": "stability",
+    "projections": "projections",
+    "patches": "patches",
 }
 """Section → the stage that makes its variants. `views` are only settings: no stage makes them."""
 
@@ -127,7 +155,7 @@ PUBLISHED = "published"
 SPREAD = ("stage1", "stage2", "probe")
 """Stages of which one job may be several processes, on several GPUs and nodes."""
 
-EXTRA_STAGES = ("usage", "samples", "tables", "figures")
+EXTRA_STAGES = ("usage", "samples", "tables", "figures", "index")
 """Stages that make no variant of their own: they count, export and report."""
 
 

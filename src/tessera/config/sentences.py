@@ -10,6 +10,7 @@ from pydantic_core import ErrorDetails
 
 from tessera.config.base import NAME
 from tessera.config.kinds import classes
+from tessera.config.points import Points
 from tessera.config.schema import Config
 
 
@@ -31,14 +32,26 @@ def listed(words: Sequence[str]) -> str:
     return " or ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
 
 
-def sentence(error: ValidationError) -> str:
-    """The first problem, as one sentence with its place and its cure."""
+def sentence(error: ValidationError, points: Points | None = None) -> str:
+    """The first problem, as one sentence with its place and its cure.
+
+    Args:
+        error: what pydantic found.
+        points: the variants that sweeps made.
+    """
     problems = error.errors()
     # An unknown key explains a missing one: say it first.
     first = min(problems, key=lambda problem: problem["type"] != "extra_forbidden")
     others = len(problems) - 1
     more = f" ({others} more problem{'s' * (others > 1)} after this one)" if others else ""
-    return f"config: {_problem(first)}{more}"
+    return f"config: {_problem(first)}{_sweep_of(first, points or {})}{more}"
+
+
+def _sweep_of(problem: ErrorDetails, points: Points) -> str:
+    """Where to look for a problem of a variant that no file holds: at what it is a point of."""
+    section, name = [*map(str, problem["loc"]), "", ""][:2]
+    point = points.get(section, {}).get(name)
+    return f" ({name} is a point of the swept {section}.{point.base})" if point else ""
 
 
 def _problem(problem: ErrorDetails) -> str:

@@ -43,9 +43,9 @@ class Span:
             others: small arrays (a number a row) beside it; read whole, as their chunks are longer.
         """
         with open_part(self.path) as group:
-            array = _array(group, name, self.path)
+            array = array_of(group, name, self.path)
             rows = slice(self.start, self.stop)
-            beside = [np.asarray(_array(group, other, self.path)[rows]) for other in others]
+            beside = [np.asarray(array_of(group, other, self.path)[rows]) for other in others]
             for start in range(self.start, self.stop, self.step):
                 stop = min(start + self.step, self.stop)
                 rows = slice(start - self.start, stop - self.start)
@@ -66,7 +66,7 @@ def spans(parts: Sequence[Path], name: str, size: int = SPAN_BYTES) -> list[Span
     found = []
     for part in parts:
         with open_part(part) as group:
-            array = _array(group, name, part)
+            array = array_of(group, name, part)
             rows, step = array.shape[0], array.chunks[0]
             chunk_bytes = step * prod(array.shape[1:]) * array.dtype.itemsize
         length = step * max(1, size // max(1, chunk_bytes))
@@ -77,7 +77,12 @@ def spans(parts: Sequence[Path], name: str, size: int = SPAN_BYTES) -> list[Span
     return found
 
 
-def _array(group: zarr.Group, name: str, part: Path | str) -> zarr.Array[Any]:
+def array_of(group: zarr.Group, name: str, part: Path | str) -> zarr.Array[Any]:
+    """An array of a part.
+
+    Raises:
+        UserError: there is none of this name.
+    """
     array = group.get(name)
     if not isinstance(array, zarr.Array):
         raise UserError(f"{part} holds no array {name!r}: delete it and run again")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tessera.config.jobs import INDEX
 from tessera.errors import UserError
 from tessera.io.cards import open_card
 
@@ -13,7 +14,7 @@ DAMAGED = "damaged"
 """The folder of what `tessera repair` took out of the way."""
 
 _PART = re.compile(r"part-\d{4}-of-\d{4}\.json")
-_LISTED = ("evaluations", "probes")  # a card an entry, named after it
+_LISTED = ("evaluations", "neighbours", "probes")  # a card an entry, named after it
 _OTHERS = (DAMAGED, "resume", "logs", "benchmarks", "tensorboard")  # hold no cards
 
 
@@ -63,6 +64,8 @@ def find_states(results: Path) -> list[Path]:
 
 
 def _places(results: Path) -> Iterator[Path]:
+    if (index := results / f"{INDEX}.json").is_file():
+        yield index
     for folder in sorted(results.iterdir()) if results.is_dir() else ():
         if folder.is_dir() and folder.name not in _OTHERS:
             for path in folder.rglob("*.json"):

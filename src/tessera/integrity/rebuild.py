@@ -93,12 +93,10 @@ def levels(rebuilds: Iterable[Rebuild]) -> list[list[Rebuild]]:
     Between two steps the times of what was made again are put back. Made in one step, a result
     between two damaged ones would be taken for outdated.
     """
-    steps: dict[float, list[Rebuild]] = {}
+    steps: dict[tuple[bool, int], list[Rebuild]] = {}
     for rebuild in rebuilds:
         collecting = rebuild.job.stage in COLLECTING  # their nodes do not name what they show
-        steps.setdefault(float("inf") if collecting else depth(rebuild.job.node), []).append(
-            rebuild
-        )
+        steps.setdefault((collecting, depth(rebuild.job.node)), []).append(rebuild)
     return [steps[key] for key in sorted(steps)]
 
 

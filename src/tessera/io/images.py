@@ -2,7 +2,7 @@
 
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -77,6 +77,30 @@ def iterate_adm(path: Path, batch: int) -> Iterator[np.ndarray]:
                 raise EOFError
             # A bytearray can be written to, which torch asks of an array.
             yield np.frombuffer(bytearray(data), np.uint8).reshape(pieces, *size)
+
+
+def pick_adm(path: Path, places: Collection[int], batch: int) -> Iterator[np.ndarray]:
+    """Some images of a sample set, in the set's order; nothing is read beyond the last of them.
+
+    Args:
+        path: the set.
+        places: which images, counted from 0.
+        batch: images read at once.
+
+    Yields:
+        uint8 [at most `batch`, H, W, 3], never of no image.
+
+    Raises:
+        UserError: as `iterate_adm`.
+    """
+    wanted, start = set(places), 0
+    for piece in iterate_adm(path, batch):
+        here = [i for i in range(len(piece)) if start + i in wanted]
+        if here:
+            yield piece[here]
+        start += len(piece)
+        if start > max(wanted, default=0):
+            return
 
 
 @contextmanager

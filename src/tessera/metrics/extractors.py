@@ -45,7 +45,7 @@ class Extractor:
 
 @dataclass(frozen=True)
 class Features:
-    """What an extractor says about a set of images: both on the CPU.
+    """What an extractor says about a set of images.
 
     Attributes:
         features: [N, D].
@@ -179,8 +179,31 @@ def extract(
     return collector.features()
 
 
+@torch.no_grad()
+def see(extractor: Extractor, images: Tensor, device: torch.device | str) -> Features:
+    """One forward pass: features and logits on `device`, in the order of the images.
+
+    Args:
+        extractor: the network; moved to `device`.
+        images: uint8 [B, 3, H, W] on any device.
+        device: where the network runs, always in float32.
+
+    Raises:
+        UserError: these are no RGB bytes.
+    """
+    if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != 3:
+        raise UserError(
+            f"images to evaluate must be uint8 of shape [N, 3, H, W], not {images.dtype} of "
+            f"{list(images.shape)}: convert them first"
+        )
+    network = extractor.network.to(device).eval()
+    with _full_precision(device):
+        outputs = network.convert_features_tuple_to_dict(network(images.to(device)))
+    return Features(outputs[extractor.feature_layer], outputs[extractor.score_layer])
+
+
 class Collector:
-    """Gathers the features of a set of images that comes batch by batch.
+    """Gathers the features of a set of images that comes batch by batch, on the CPU.
 
     Args:
         extractor: the network; moved to `device`.
@@ -189,7 +212,6 @@ class Collector:
 
     def __init__(self, extractor: Extractor, device: torch.device | str) -> None:
         self._extractor, self._device = extractor, device
-        self._network = extractor.network.to(device).eval()
         self._features: list[Tensor] = []
         self._logits: list[Tensor] = []
         self._count = 0
@@ -198,26 +220,17 @@ class Collector:
         """Images so far."""
         return self._count
 
-    @torch.no_grad()
     def add(self, images: Tensor) -> None:
         """Takes one batch, uint8 [B, 3, H, W] on any device.
 
         Raises:
             UserError: these are no RGB bytes.
         """
-        if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != 3:
-            raise UserError(
-                f"images to evaluate must be uint8 of shape [N, 3, H, W], not {images.dtype} of "
-                f"{list(images.shape)}: convert them first"
-            )
         if not len(images):
             return
-        with _full_precision(self._device):
-            outputs = self._network.convert_features_tuple_to_dict(
-                self._network(images.to(self._device))
-            )
-        self._features.append(outputs[self._extractor.feature_layer].cpu())
-        self._logits.append(outputs[self._extractor.score_layer].cpu())
+        seen = see(self._extractor, images, self._device)
+        self._features.append(seen.features.cpu())
+        self._logits.append(seen.logits.cpu())
         self._count += len(images)
 
     def features(self) -> Features:

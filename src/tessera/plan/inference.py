@@ -16,6 +16,10 @@ SUBSETS, SUBSET = 100, 1000
 """Of the kernel distance (`tessera.metrics.fidelity`)."""
 
 
+SORTED, DIGESTED = 50e-9, 1.5e-9
+"""Seconds of one thread for a distance that is sorted, and for a byte of a digest."""
+
+
 def features(config: Config, task: Task) -> Cost:
     """An encoder over one view of each training image, of which a few tokens are kept."""
     variant = config.features[task.name]
@@ -122,6 +126,28 @@ def evaluation(config: Config, task: Task) -> Cost:
         host=read + statistics,
         gpu=1e8 + batch * network.alive,
         memory=RUNTIME["torch"] + _batch(batch, side) + 8.0 * 3 * both * width,
+    )
+
+
+def neighbours(config: Config, task: Task) -> Cost:
+    """An extractor over samples, training and validation images, and all distances of the two."""
+    variant = config.neighbours[task.name]
+    assert task.each is not None
+    views, data = reading.viewed(config, variant.views)
+    network, width = _extractor(config, variant.extractor)
+    samples = min(variant.samples, config.samplings[task.each].count)
+    unseen, side = min(samples, data.validation), views.side("validation")
+    batch, queries = config.execute(task.stage).batch, samples + unseen
+    pairs = float(queries * data.train)
+    return passes(network, queries + data.train, batch) + Cost(
+        # In float64, which takes twice the time of float32.
+        float32=2 * 2 * width * pairs,
+        host=reading.seconds(data, data.train + unseen, side)
+        + DIGESTED * data.train * 3 * side**2
+        + (0 if config.execute(task.stage).gpus else SORTED * pairs),
+        gpu=1e8 + batch * network.alive + 8.0 * queries * width,
+        memory=RUNTIME["torch"] + _batch(batch, side) + 8.0 * 2 * queries * width,
+        kept=2e6,
     )
 
 

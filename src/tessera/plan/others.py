@@ -3,6 +3,7 @@
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
+from tessera.config import lineage
 from tessera.config.data import FolderData, ParquetData, WebDatasetData
 from tessera.config.schema import Config
 from tessera.config.tokenizers import FittedCodebook
@@ -18,6 +19,10 @@ LISTED, PACKED = 20e-6, 1.5e-3
 """Seconds of one thread to list an image and to pack one."""
 COUNTED = 3e-9
 """Seconds a token that is counted."""
+DRAWN, PAINTED = 12e-9, 100e-9
+"""Seconds of one thread for a normal number, and for a byte of a picture that is compressed."""
+LEAST_SIDE = 96
+"""Pixels of the smallest tile of `tessera.report.pictures.patches`."""
 
 
 def shards(config: Config, task: Task) -> Cost:
@@ -107,6 +112,41 @@ def usage(config: Config, task: Task) -> Cost:
         host=COUNTED * data.train * views.count * made.length,
         memory=2 * RUNTIME["light"] + (2 + threads) * table,
         kept=table,
+    )
+
+
+def patches(config: Config, task: Task) -> Cost:
+    """Tokens of some images are read, and the images that are shown."""
+    variant = config.patches[task.name]
+    tokens = config.tokens[variant.tokens]
+    views, data = reading.viewed(config, tokens.views)
+    side, copies = views.side(variant.split), reading.views_of(views, variant.split)
+    made = models.tokenizer(config, *lineage.tokenizer_of_tokens(config, variant.tokens), side)
+    looked = min(variant.images, data.count(variant.split))
+    # Each code is looked for in all tokens, a byte a comparison.
+    size = float(looked * copies * made.length)
+    shown = min(looked, variant.clusters * variant.patches)
+    window = side if variant.context is None else side / made.length**0.5 + 2 * variant.context
+    picture = 3.0 * variant.clusters * variant.patches * max(window, LEAST_SIDE) ** 2
+    resized = views.resized_crop and variant.split == "train"
+    return Cost(
+        host=reading.seconds(data, shown, side, copies, resized)
+        + 2 * COUNTED * size * variant.clusters
+        + PAINTED * picture,
+        memory=2 * RUNTIME["light"] + 20 * size + 6.0 * shown * copies * side**2 + 3 * picture,
+        kept=picture / 2,
+    )
+
+
+def projections(config: Config, task: Task) -> Cost:
+    """Points are drawn, and compared with a threshold on two lines under each noise."""
+    variant = config.projections[task.name]
+    numbers = 2.0 * variant.samples * len(variant.variances)
+    measured = 2.0 * variant.samples * len(variant.noise) * len(variant.seeds)
+    return Cost(
+        host=DRAWN * numbers * (1 + 2 * len(variant.seeds)) + COUNTED * 2 * measured,
+        memory=RUNTIME["light"] + 16 * numbers * (2 + len(variant.seeds)),
+        kept=16 * numbers,
     )
 
 

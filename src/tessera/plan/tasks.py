@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from tessera.config.base import Variant, references
-from tessera.config.jobs import COLLECTING, EXPORTS, LISTED, places
+from tessera.config.jobs import COLLECTING, EXPORTS, INDEX, LISTED, places
 from tessera.config.schema import STAGE_OF, Config
 from tessera.plan.cost import Task
 
@@ -61,7 +61,8 @@ wait for it."""
 
 def makes(task: Task) -> tuple[str, str]:
     """What a job is one of the makers of, as `needs` names it: section and name of its variant."""
-    return (USAGE if task.stage == USAGE else task.section, task.name)
+    own = task.stage in (USAGE, *COLLECTING)
+    return (task.stage if own else task.section, task.name)
 
 
 def needs(config: Config, task: Task) -> set[tuple[str, str]]:
@@ -71,7 +72,10 @@ def needs(config: Config, task: Task) -> set[tuple[str, str]]:
     """
     if not task.section:
         everything = {(section, name) for section in STAGE_OF for name in getattr(config, section)}
-        return everything | {(USAGE, name) for name in config.tokens}
+        everything |= {(USAGE, name) for name in config.tokens}
+        if task.stage == INDEX:
+            everything |= {(stage, "") for stage in COLLECTING if stage != INDEX}
+        return everything
     found: set[tuple[str, str]] = set()
     if task.stage in EXPORTS.values():
         found.add((task.section, task.name))

@@ -11,6 +11,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from tessera.config.canonical import canonical_json
+from tessera.config.paper import Paper
+from tessera.config.points import Point, Points
 from tessera.config.schema import PUBLISHED, STAGE_OF, Config
 from tessera.errors import UserError
 from tessera.io.cards import open_card
@@ -82,10 +84,20 @@ class Collection:
     Args:
         cards: in the order in which they are to be shown.
         labels: section → variant → the name to show; a variant without one shows its own name.
+        points: section → variant → the point of a sweep that it is.
+        paper: the config's section `paper`.
     """
 
-    def __init__(self, cards: Sequence[Card], labels: Labels | None = None) -> None:
+    def __init__(
+        self,
+        cards: Sequence[Card],
+        labels: Labels | None = None,
+        points: Points | None = None,
+        paper: Paper | None = None,
+    ) -> None:
         self.cards = list(cards)
+        self.points = points or {}
+        self.paper = paper or Paper()
         self._labels = labels or {}
         self._made: dict[tuple[str, str], Card] = {}
         for card in self.cards:
@@ -103,28 +115,44 @@ class Collection:
 
     def label(self, section: str, variant: str) -> str:
         """The name to show for a variant; two variants with one label are told apart by name."""
+        label = self.own_label(section, variant)
         named = self._labels.get(section, {})
-        label = named.get(variant) or variant
         return f"{label} ({variant})" if list(named.values()).count(label) > 1 else label
+
+    def own_label(self, section: str, variant: str) -> str:
+        """The name that the config gives a variant; others may have the same."""
+        return self._labels.get(section, {}).get(variant) or variant
+
+    def point(self, section: str, variant: str) -> Point | None:
+        """The point of a sweep that a variant is; None for one that the config file holds."""
+        return self.points.get(section, {}).get(variant)
 
     def digests(self) -> dict[str, str]:
         """Card → digest of what it tells of."""
         return {card.path: card.digest for card in self.cards}
 
 
-def collect(files: Sequence[Path], results: Path, labels: Labels | None = None) -> Collection:
+def collect(
+    files: Sequence[Path],
+    results: Path,
+    labels: Labels | None = None,
+    points: Points | None = None,
+    paper: Paper | None = None,
+) -> Collection:
     """Reads cards.
 
     Args:
         files: the cards; the first part of a split job stands for all its parts.
         results: the folder of all results, which the cards lie in.
         labels: see `Collection`.
+        points: see `Collection`.
+        paper: see `Collection`.
 
     Raises:
         UserError: a card is absent, no card, or outside of `results`.
     """
     paths = dict.fromkeys(path for file in files for path in _parts(file))
-    return Collection([_read(path, results) for path in paths], labels)
+    return Collection([_read(path, results) for path in paths], labels, points, paper)
 
 
 def labels_of(config: Config) -> dict[str, dict[str, str]]:

@@ -5,7 +5,9 @@ empty is not made at all, so there is never an empty one.
 """
 
 from tessera.config.paths import SPLITS, Paths
-from tessera.config.schema import PUBLISHED, Config, stage_of
+from tessera.config.schema import PUBLISHED, STAGE_OF, Config, stage_of
+from tessera.config.tokenizers import FittedCodebook
+from tessera.config.training import TrainedStage1
 
 FORMATS = ("csv", "md", "tex", "html")
 """Files of a table: numbers, text, paper, report."""
@@ -14,29 +16,153 @@ CSV_ONLY = ("linear_probe_layers", "results")
 """Tables too long to be read: only their numbers are written."""
 
 TABLES = (
+    "unconditional",
+    "conditional",
+    "ablation",
     "generation",
+    "neighbours",
     "reconstructions",
     "linear_probe",
     "stability",
+    "projections",
     "tokenizers",
     "usage",
+    "sweeps",
     "trainings",
     "linear_probe_layers",
     "results",
 )
-FIGURES = ("generation", "linear_probe", "stability", "codebook", "training_curves", "time")
+FIGURES = (
+    "generation",
+    "bubbles",
+    "ablation",
+    "linear_probe",
+    "clusters",
+    "stability",
+    "projections",
+    "codebook",
+    "usage",
+    "sampling_sweep",
+    "training_curves",
+    "throughput",
+    "time",
+)
+
+SWEPT_FILTERS = ("semantic.top_k", "semantic.top_p", "codes.top_k", "codes.top_p")
+"""Settings of a sampling over which the figure of sweeps is drawn."""
+
+CATEGORIES = (
+    "Generation",
+    "Samples",
+    "Linear probe",
+    "Stability",
+    "Tokenizers",
+    "Sweeps",
+    "Training",
+    "All numbers",
+)
+"""The categories of the report, in the order in which a paper tells of them."""
+
+_CATEGORY_OF = {
+    "table": {
+        "unconditional": "Generation",
+        "conditional": "Generation",
+        "generation": "Generation",
+        "ablation": "Generation",
+        "neighbours": "Samples",
+        "reconstructions": "Tokenizers",
+        "linear_probe": "Linear probe",
+        "linear_probe_layers": "Linear probe",
+        "stability": "Stability",
+        "projections": "Stability",
+        "tokenizers": "Tokenizers",
+        "usage": "Tokenizers",
+        "sweeps": "Sweeps",
+        "trainings": "Training",
+        "results": "All numbers",
+    },
+    "figure": {
+        "generation": "Generation",
+        "ablation": "Generation",
+        "bubbles": "Generation",
+        "linear_probe": "Linear probe",
+        "clusters": "Linear probe",
+        "stability": "Stability",
+        "projections": "Stability",
+        "codebook": "Tokenizers",
+        "usage": "Tokenizers",
+        "sampling_sweep": "Sweeps",
+        "training_curves": "Training",
+        "throughput": "Training",
+        "time": "Training",
+    },
+    "picture": {
+        "samplings": "Samples",
+        "neighbours": "Samples",
+        "reconstructions": "Tokenizers",
+        "patches": "Tokenizers",
+    },
+}
+
+
+def category(kind: str, name: str) -> str:
+    """Where the report shows something.
+
+    Args:
+        kind: "table", "figure" or "picture".
+        name: of the table or figure; of a picture, the section of its variant.
+    """
+    return _CATEGORY_OF[kind][name]
+
+
+_TITLE_OF = {
+    "table": {
+        "unconditional": "Unconditional generation, beside published",
+        "conditional": "Class-conditional generation, beside published",
+        "generation": "Sample sets, all measures",
+        "neighbours": "Nearest training images",
+        "linear_probe": "Linear probe, beside published",
+        "linear_probe_layers": "Linear probe by layer",
+        "stability": "Tokens under noise",
+        "projections": "PCA against LDA",
+        "usage": "Use of the vocabularies",
+        "results": "Every number of every card",
+    },
+    "figure": {
+        "generation": "Sample sets",
+        "bubbles": "Size, distance and quality",
+        "linear_probe": "Linear probe by layer",
+        "clusters": "Linear probe by number of clusters",
+        "stability": "Tokens under noise",
+        "projections": "PCA against LDA",
+        "codebook": "K-Means",
+        "usage": "How often each code comes",
+        "time": "Where the time went",
+    },
+}
+
+
+def title(kind: str, name: str) -> str:
+    """What the report calls a table or figure, such as "Linear probe by layer"."""
+    return _TITLE_OF[kind].get(name) or name.replace("_", " ").capitalize()
 
 
 def table_names(config: Config) -> list[str]:
     """The tables that this config gives."""
     wanted = {
-        "generation": any(entry.samplings for entry in config.evaluations.values()),
+        "unconditional": False in evaluated(config),
+        "conditional": True in evaluated(config),
+        "ablation": config.paper.ablation is not None,
+        "generation": bool(evaluated(config)),
+        "neighbours": any(entry.samplings for entry in config.neighbours.values()),
         "reconstructions": bool(config.reconstructions),
         "linear_probe": any(entry.stage1 for entry in config.probes.values()),
         "linear_probe_layers": any(entry.stage1 for entry in config.probes.values()),
         "stability": bool(config.stabilities),
+        "projections": bool(config.projections),
         "tokenizers": bool(trained(config, "codebooks") or trained(config, "autoencoders")),
         "usage": bool(config.tokens),
+        "sweeps": any(config.points.get(section) for section in STAGE_OF),
         "trainings": any(trained(config, section) for section in TRAINED),
         "results": True,
     }
@@ -46,14 +172,44 @@ def table_names(config: Config) -> list[str]:
 def figure_names(config: Config) -> list[str]:
     """The figures that this config gives."""
     wanted = {
-        "generation": any(entry.samplings for entry in config.evaluations.values()),
+        "generation": bool(evaluated(config)),
+        "bubbles": bool(evaluated(config)),
+        "ablation": config.paper.ablation is not None,
         "linear_probe": any(entry.stage1 for entry in config.probes.values()),
+        "clusters": len(probed_cluster_counts(config)) > 1,
         "stability": bool(config.stabilities),
+        "projections": bool(config.projections),
         "codebook": bool(trained(config, "codebooks")),
-        "training_curves": bool(trained(config, "stage1") or trained(config, "stage2")),
+        "usage": bool(config.tokens),
+        "sampling_sweep": sweeps_filters(config),
+        "training_curves": any(trained(config, section) for section in TRAINED),
+        "throughput": bool(config.tokens or config.samplings)
+        or any(trained(config, section) for section in TRAINED),
         "time": True,
     }
     return [name for name in FIGURES if wanted[name]]
+
+
+def evaluated(config: Config) -> set[bool]:
+    """Whether the sample sets that are evaluated were drawn for given classes: both may be."""
+    names = {name for entry in config.evaluations.values() for name in entry.samplings}
+    return {config.stage1[config.samplings[name].stage1].class_conditional for name in names}
+
+
+def sweeps_filters(config: Config) -> bool:
+    """Whether sample sets are evaluated that a sweep over how many codes are kept has made."""
+    points = config.points.get("samplings", {})
+    names = {name for entry in config.evaluations.values() for name in entry.samplings}
+    found = (points[name].settings for name in names if name in points)
+    return any(setting in settings for settings in found for setting in SWEPT_FILTERS)
+
+
+def probed_cluster_counts(config: Config) -> set[int]:
+    """The numbers of clusters of the codebooks, fitted here, whose tokens probed models draw."""
+    models = [config.stage1[name] for entry in config.probes.values() for name in entry.stage1]
+    tokens = [config.tokens[it.tokens] for it in models if isinstance(it, TrainedStage1)]
+    codebooks = [config.codebooks[it.codebook] for it in tokens if it.codebook is not None]
+    return {it.clusters for it in codebooks if isinstance(it, FittedCodebook)}
 
 
 TRAINED = ("encoders", "autoencoders", "extractors", "stage1", "stage2")

@@ -41,15 +41,15 @@ def to_markdown(table: Table) -> str:
 
 
 def to_latex(table: Table) -> str:
-    """A floating table; needs the package booktabs."""
+    """A floating table, no wider than the text; needs the packages booktabs and graphicx."""
     columns = table.visible
     align = "".join("r" if table.is_number(column) else "l" for column in columns)
-    head = " & ".join(latex_escape(column.heading) for column in columns)
+    head = " & ".join(_latex_heading(column.heading) for column in columns)
     body = [
         f"    {' & '.join(cells)} \\\\" for cells in _cells(table, latex_escape, r"\textbf{{{}}}")
     ]
     lines = [
-        r"% Needs \usepackage{booktabs}.",
+        r"% Needs \usepackage{booktabs,graphicx}.",
         r"\begin{table}[t]",
         r"  \centering",
         f"  \\caption{{{latex_escape(table.caption)}}}",
@@ -57,13 +57,14 @@ def to_latex(table: Table) -> str:
         r"  \footnotesize"
         if len(columns) <= NARROW
         else r"  \scriptsize\setlength{\tabcolsep}{3pt}",
+        r"  \resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
         f"  \\begin{{tabular}}{{@{{}}{align}@{{}}}}",
         r"    \toprule",
         f"    {head} \\\\",
         r"    \midrule",
         *body,
         r"    \bottomrule",
-        r"  \end{tabular}",
+        r"  \end{tabular}}",
         r"\end{table}",
     ]
     return "\n".join(lines) + "\n"
@@ -74,10 +75,10 @@ def to_html(table: Table) -> str:
     kinds = ["number" if table.is_number(column) else "text" for column in table.visible]
 
     def row(tag: str, cells: list[str]) -> str:
-        marked = zip(kinds, cells, strict=True)
-        return "".join(f'<{tag} class="{kind}">{cell}</{tag}>' for kind, cell in marked)
+        marked, name = zip(kinds, cells, strict=True), tag.partition(" ")[0]
+        return "".join(f'<{tag} class="{kind}">{cell}</{name}>' for kind, cell in marked)
 
-    head = row("th", [html.escape(column.heading) for column in table.visible])
+    head = row('th scope="col"', [html.escape(column.heading) for column in table.visible])
     body = _cells(table, html.escape, "<strong>{}</strong>")
     lines = [
         "<!DOCTYPE html>",
@@ -92,6 +93,12 @@ def to_html(table: Table) -> str:
         "</html>",
     ]
     return "\n".join(lines) + "\n"
+
+
+def parts_of_page(page: str) -> tuple[str, str]:
+    """The caption and the table of a page that `to_html` made, as HTML for another page."""
+    caption, _, table = page.partition("<caption>")[2].partition("</caption>")
+    return caption, f"<table>{table.partition('</body>')[0]}"
 
 
 RENDER: dict[str, Callable[[Table], str]] = {
@@ -122,6 +129,12 @@ def _exact(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return repr(value) if isinstance(value, float) else str(value)
+
+
+def _latex_heading(heading: str) -> str:
+    """A heading, of several lines where it says so."""
+    lines = [latex_escape(line) for line in heading.split("\n")]
+    return lines[0] if len(lines) == 1 else r"\shortstack{" + r"\\".join(lines) + "}"
 
 
 NARROW = 8

@@ -29,8 +29,8 @@ COLOURS = (
 """Okabe and Ito's palette, but for its yellow, which is too pale for lines on white."""
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-LINES = ("-", "--", "-.", ":", (0, (5, 1)))
-HATCHES = ("", "///", "...", "xx", "\\\\\\")
+LINES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (8, 2, 1, 2, 1, 2)), (0, (1, 4)))
+HATCHES = ("", "///", "...", "xx", "\\\\\\", "---", "OO")
 
 COLUMN, PAGE = 3.4, 7.0
 """Widths of a paper's column and page, inches."""
@@ -74,12 +74,17 @@ class Look:
 
 
 def look(index: int) -> Look:
-    """The look of the series with this index."""
+    """The look of the series with this index.
+
+    Colours, markers and lines are seven each. Each further round of seven pairs them anew, so that
+    no two of 49 series share two of the three.
+    """
+    turn = index // len(COLOURS)
     return Look(
         COLOURS[index % len(COLOURS)],
-        MARKERS[index % len(MARKERS)],
-        LINES[index % len(LINES)],
-        HATCHES[index % len(HATCHES)],
+        MARKERS[(index + turn) % len(MARKERS)],
+        LINES[(index + 2 * turn) % len(LINES)],
+        HATCHES[(index + turn) % len(HATCHES)],
     )
 
 

@@ -4,6 +4,7 @@
 and HTML; the last three round, mark the best value of a column and leave out bare provenance.
 """
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -31,6 +32,23 @@ def shown(value: Any) -> str:
 def percent(value: float | None) -> str:
     """A share in [0, 1] in percent, one digit after the point."""
     return EMPTY if value is None else f"{100 * value:.1f}"
+
+
+def parameter_count(value: int | None) -> str:
+    """A count of parameters as papers write it, three digits: "219M", "3.8B", "363K"."""
+    if value is None:
+        return EMPTY
+    for size, unit in ((1e9, "B"), (1e6, "M"), (1e3, "K")):
+        if value >= 0.9995 * size:  # which three digits round up
+            return f"{value / size:.3g}{unit}"
+    return str(value)
+
+
+def score(value: float | None) -> str:
+    """A score or distance as papers write it: two digits after the point, three of a small one."""
+    if value is None:
+        return EMPTY
+    return f"{value:.3g}" if abs(value) < 1 else f"{value:.2f}".rstrip("0").rstrip(".")
 
 
 def fixed(digits: int) -> Callable[[float | None], str]:
@@ -83,6 +101,8 @@ class Table:
         columns: the columns.
         rows: key → value; an absent key is an empty cell.
         alike: key in which rows must agree for a best value to be marked (the count of images).
+        peers: key in which rows agree that are compared with each other (their data set): each
+            such group has best values of its own; "" compares all.
     """
 
     name: str
@@ -90,6 +110,7 @@ class Table:
     columns: Sequence[Column]
     rows: Sequence[Row]
     alike: str | None = None
+    peers: str = ""
 
     @property
     def visible(self) -> list[Column]:
@@ -108,8 +129,13 @@ class Table:
         are not comparable.
         """
         marks: set[Cell] = set()
-        for column in self.columns:
-            cells = [(i, row) for i, row in enumerate(self.rows) if row.get(column.key) is not None]
+        groups = dict.fromkeys(row.get(self.peers) for row in self.rows)
+        for column, group in itertools.product(self.columns, groups):
+            cells = [
+                (i, row)
+                for i, row in enumerate(self.rows)
+                if row.get(column.key) is not None and row.get(self.peers) == group
+            ]
             if column.best is None or len(cells) < 2:
                 continue
             if self.alike is not None and len({row.get(self.alike) for _, row in cells}) > 1:

@@ -74,7 +74,7 @@ def _changed(
             f"the code of the stage {job.stage}: "
             f"version {node.get('version')} → {job.node['version']}"
         )
-    gone = set(card.get("inputs", {})) - shown(planned, cards).keys()
+    gone = set(card.get("inputs", {})) - shown(planned, cards, job.stage).keys()
     return [*found, *(f"{job.stage}: they show {name}, which is gone" for name in sorted(gone))]
 
 

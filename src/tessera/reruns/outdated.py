@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from tessera.config.canonical import canonical_json
-from tessera.config.jobs import COLLECTING, Planned
+from tessera.config.jobs import COLLECTING, INDEX, Planned
 from tessera.errors import UserError
 from tessera.io.files import read_json
 
@@ -38,18 +38,20 @@ def outdated(jobs: Sequence[Planned], cards: Cards) -> list[Planned]:
         jobs: all jobs of the config.
         cards: the cards that are there.
     """
-    digests = shown(jobs, cards)
+    digests = {stage: shown(jobs, cards, stage) for stage in COLLECTING}
     return [
-        job for job in jobs if job.card in cards and _tells_of_others(job, cards[job.card], digests)
+        job
+        for job in jobs
+        if job.card in cards and _tells_of_others(job, cards[job.card], digests.get(job.stage))
     ]
 
 
 def _tells_of_others(
-    job: Planned, card: Mapping[str, Any], digests: Mapping[str, str | None]
+    job: Planned, card: Mapping[str, Any], digests: Mapping[str, str | None] | None
 ) -> bool:
     if canonical_json(card.get("node")) != canonical_json(job.node):
         return True
-    if job.stage not in COLLECTING:
+    if digests is None:
         return False
     # A node of tables and figures does not say which cards they show. One that was deleted since
     # asks for nothing, as everywhere.
@@ -59,11 +61,21 @@ def _tells_of_others(
     )
 
 
-def shown(jobs: Sequence[Planned], cards: Cards) -> dict[str, str | None]:
-    """What tables and figures show: cards, relative to the folder of all results → digest."""
+def shown(jobs: Sequence[Planned], cards: Cards, stage: str) -> dict[str, str | None]:
+    """What tables, figures or the index page show: cards → digest.
+
+    Args:
+        jobs: all jobs of the config.
+        cards: the cards that are there.
+        stage: which of the three; the index page alone shows the other two as well.
+
+    Returns:
+        Cards by their paths from the folder of all results; None for one that is not there.
+    """
     root = next(PurePosixPath(job.card).parents[1] for job in jobs if job.stage in COLLECTING)
+    hidden = (INDEX,) if stage == INDEX else COLLECTING
     return {
         str(PurePosixPath(job.card).relative_to(root)): cards.get(job.card, {}).get("digest")
         for job in jobs
-        if job.stage not in COLLECTING
+        if job.stage not in hidden
     }

@@ -16,6 +16,7 @@ from tessera.models.vqgan import VQGAN, VQGANConfig
 from tessera.quantize.kmeans import usage_entropy
 from tessera.stages.job import Job, add_training, parse_settings, parser, run
 from tessera.stages.training import train
+from tessera.stages.training_pictures import add_pictures, of_autoencoder
 from tessera.train.vqgan import VQGANSettings, VQGANTask
 
 STAGE = "autoencoder"
@@ -59,7 +60,7 @@ def work(job: Job) -> None:
 
     train(
         job, task, training.steps, training.batch, training.seed, lambda: task.model,
-        model.config, validate,
+        model.config, validate, show=of_autoencoder(job, held_out),
     )  # fmt: skip
 
 
@@ -67,6 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs the stage from the command line."""
     arguments = parser(STAGE, __doc__)
     add_training(arguments)
+    add_pictures(arguments, tokenizer=False)
     arguments.add_argument("--shards", type=Path, required=True, help="card of the shards")
     return run(STAGE, arguments.parse_args(argv), work)
 

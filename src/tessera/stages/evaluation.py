@@ -40,11 +40,8 @@ def work(job: Job) -> None:
     metrics = torch_fidelity_words(settings.metrics)
     crops = None if isinstance(reference, Statistics) else reference
     check_request(metrics, count, crops.count if crops else None)
-    if crops and size != [crops.side, crops.side]:
-        raise UserError(
-            f"samples are {size[1]}x{size[0]} but the reference images {crops.side}x{crops.side}: "
-            "bring both to one size"
-        )
+    if crops:
+        crops.require_size(*size)
     extractor, kind = open_extractor(job, arguments.extractor)
     pieces = (torch.from_numpy(p).permute(0, 3, 1, 2) for p in iterate_adm(file, arguments.batch))
     batch, device = arguments.batch, arguments.device

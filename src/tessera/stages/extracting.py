@@ -1,7 +1,7 @@
 """What the stages share that compare images by the features of an extractor."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,7 @@ class CentreCrops:
     Attributes:
         count: images of the split.
         side: side of the crops, pixels.
+        numbers: the numbers of the images that the running pass gave last, int64 [B].
     """
 
     def __init__(self, job: Job, shards: Path, split: str) -> None:
@@ -53,17 +54,39 @@ class CentreCrops:
         self._split, self._batch = split, job.arguments.batch
         self._workers = job.arguments.threads
         self._numbers: list[np.ndarray] = []
+        self.numbers = np.empty(0, np.int64)
         self.count, self.side = self._index.count(split), self._views.crop
         if not self.count:
             raise UserError(f"the split {split} of {shards.parent} is empty: check the data set")
+
+    def require_size(self, height: int, width: int) -> None:
+        """Raises UserError unless samples of this size, pixels, can be compared with the crops."""
+        if (height, width) != (self.side, self.side):
+            raise UserError(
+                f"samples are {width}x{height} but the reference images {self.side}x{self.side}: "
+                "bring both to one size"
+            )
 
     def __iter__(self) -> Iterator[Tensor]:
         """Yields uint8 [at most the batch, 3, side, side]."""
         self._numbers = []
         pieces = self._index.stream(self._split, self._views, self._batch, workers=self._workers)
         for piece in pieces:
+            self.numbers = piece.numbers
             self._numbers.append(piece.numbers)
             yield torch.from_numpy(piece.pixels[:, 0])
+
+    def some(self, numbers: Sequence[int] | np.ndarray) -> Iterator[Tensor]:
+        """Those of some images, in the order of their numbers and not decoding the others.
+
+        Yields:
+            uint8 [at most the batch, 3, side, side].
+        """
+        wanted = np.unique(numbers)  # sorted too
+        for start in range(0, len(wanted), self._batch):
+            piece = wanted[start : start + self._batch]
+            read = self._index.take(self._split, self._views, piece, self._workers)
+            yield torch.from_numpy(read.pixels[:, 0])
 
     def ordered(self, features: Features) -> Features:
         """Features of the last pass in the order of the images' numbers.

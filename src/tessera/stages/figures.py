@@ -7,7 +7,7 @@ import logging
 import sys
 from collections.abc import Sequence
 
-from tessera.report.figures import draw_figures
+from tessera.report.figures.draw import draw_figures
 from tessera.report.outputs import FIGURES, figure_files
 from tessera.report.style import save
 from tessera.stages.job import Job, log, run

@@ -1,4 +1,4 @@
-"""Compares images with their reconstructions by an autoencoder: Fréchet distance and PSNR.
+"""Compares images with their reconstructions by an autoencoder: Fréchet distance, PSNR, a picture.
 
 Each image's centre crop becomes codes and, from the codes alone, pixels again, cut to bytes as
 sample sets are. The distance is the best that samples painted by this autoencoder can hope for.
@@ -8,22 +8,28 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from tessera.config.results import Reconstruction
+from tessera.data.images import spread
 from tessera.errors import UserError
+from tessera.io.images import write_png
 from tessera.metrics.extractors import Collector
 from tessera.metrics.fidelity import check_request, frechet_distance
 from tessera.metrics.names import reconstruction_name
 from tessera.metrics.psnr import psnr
 from tessera.models.vqgan import VQGAN
+from tessera.report.pictures.comparisons import original_rows
 from tessera.stages.extracting import CentreCrops, Progress, open_extractor
 from tessera.stages.job import Job, log, parser, run
 from tessera.stages.loading import load_vqgan
 from tessera.stages.tokenizing import find_card
 
 STAGE = "reconstruction"
+PAIRS, COLUMNS = 24, 8
+"""Images of the picture, evenly spread over the split, and how many stand side by side."""
 
 
 def work(job: Job) -> None:
@@ -44,12 +50,15 @@ def work(job: Job) -> None:
     before = Collector(extractor, arguments.device)
     after = Collector(extractor, arguments.device)
     ratios = []
+    wanted, shown = spread(crops.count, PAIRS), {}
     progress = Progress("images", crops.count)
     for images in crops:
         painted = reconstruct(model, images.to(arguments.device)).cpu()
         before.add(images)
         after.add(painted)
         ratios.append(psnr(painted, images))
+        for place in np.flatnonzero(np.isin(crops.numbers, wanted)):
+            shown[crops.numbers[place]] = torch.stack([images[place], painted[place]])
         progress(len(before))
     distance = frechet_distance(after.features(), before.features(), extractor)
     metrics = {"fid": distance, "psnr_db": torch.cat(ratios).mean().item()}
@@ -66,7 +75,10 @@ def work(job: Job) -> None:
         "metrics": metrics,
         "names": names,
     }
-    job.finish(arguments.card, [], results)
+    picture = arguments.card.parent / "grid.png"
+    pairs = torch.stack([shown[number] for number in wanted]).permute(1, 0, 3, 4, 2).numpy()
+    write_png(picture, original_rows(pairs[0], pairs[1], COLUMNS))
+    job.finish(arguments.card, [picture], results)
     for key, name in names.items():
         log.info("%s: %.4g%s", name, metrics[key], " dB" if key == "psnr_db" else "")
 

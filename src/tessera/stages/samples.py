@@ -1,16 +1,19 @@
 """Joins the parts of a sample set: one file in ADM's layout and a picture.
 
-The picture has a row a class for conditional sets.
+The picture has a row a class for conditional sets: of all classes, or of some evenly spread ones.
 """
 
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
+from tessera.data.images import spread
 from tessera.errors import UserError
 from tessera.io.images import write_adm, write_png
 from tessera.io.parts import open_parts
-from tessera.report.grids import class_rows, grid
+from tessera.report.pictures.grids import class_rows, grid
 from tessera.stages.job import Job, parser, part_file, run
 
 STAGE = "samples"
@@ -36,9 +39,12 @@ def work(job: Job) -> None:
     if labels is None:
         pixels = grid(images[: ROWS * COLUMNS].compute(), COLUMNS)
     else:
-        shown = min(len(classes), ROWS)
-        first = images[: min(len(images), COLUMNS * len(classes))].compute()
-        pixels = class_rows(first, labels[: len(first)], range(shown), COLUMNS)
+        drawn = np.unique(labels)  # of many classes a small set has not all
+        shown = drawn[spread(len(drawn), ROWS)].tolist()
+        places = np.concatenate([np.flatnonzero(labels == label)[:COLUMNS] for label in shown])
+        places.sort()  # as they lie on the disk
+        names = [row_name(label, classes[label]) for label in shown]
+        pixels = class_rows(images[places].compute(), labels[places], shown, COLUMNS, names)
     write_png(picture, pixels)
     job.finish(
         arguments.card,
@@ -51,6 +57,11 @@ def work(job: Job) -> None:
         },
         run={"sampling_seconds": round(sum(card["run"]["seconds"] for card in cards), 3)},
     )
+
+
+def row_name(label: int, name: str) -> str:
+    """What stands beside a row: the class, and its name where that is more than its number."""
+    return name if name == str(label) else f"{label} {name}"
 
 
 def main(argv: Sequence[str] | None = None) -> int:

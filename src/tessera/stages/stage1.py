@@ -19,6 +19,7 @@ from tessera.stages.training import (
     train,
     validation_loss,
 )
+from tessera.stages.training_pictures import add_pictures, of_stage1
 from tessera.train.distributed import Processes, joined
 
 STAGE = "stage1"
@@ -96,6 +97,7 @@ def train_model(job: Job, processes: Processes) -> None:
     train(
         job, task, training.steps, training.batch, training.seed, task.trained, config, validate,
         lambda network: validate(network, GLANCE), processes, size,
+        of_stage1(job, validation) if processes.first else None,
         vocabulary=tokens.vocabulary, classes=tokens.classes if settings.class_conditional else [],
     )  # fmt: skip
 
@@ -105,6 +107,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser(STAGE, __doc__)
     add_training(arguments)
     add_processes(arguments)
+    add_pictures(arguments)
     arguments.add_argument("--micro-batch", type=int, default=0, help="images at once; 0: all")
     arguments.add_argument("--tokens", type=Path, nargs="+", required=True, help="part cards")
     arguments.add_argument("--validation", type=Path, nargs="+", required=True)

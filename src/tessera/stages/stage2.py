@@ -21,6 +21,7 @@ from tessera.stages.training import (
     train,
     validation_loss,
 )
+from tessera.stages.training_pictures import add_pictures, of_stage2
 from tessera.train.distributed import Processes, joined
 
 STAGE = "stage2"
@@ -106,6 +107,7 @@ def train_model(job: Job, processes: Processes) -> None:
     train(
         job, task, training.steps, training.batch, training.seed, task.trained, model.config,
         validate, lambda network: validate(network, GLANCE), processes, size,
+        of_stage2(job, prefix, target) if processes.first else None,
     )  # fmt: skip
 
 
@@ -134,6 +136,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser(STAGE, __doc__)
     add_training(arguments)
     add_processes(arguments)
+    add_pictures(arguments)
     arguments.add_argument("--micro-batch", type=int, default=0, help="images at once; 0: all")
     for name in ("semantic", "codes", "validation-semantic", "validation-codes"):
         arguments.add_argument(f"--{name}", type=Path, nargs="+", required=True, help="part cards")

@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tessera.config.load import load
+from tessera.config.paper import Paper
 from tessera.io.files import write_text
 from tessera.report.collection import Collection, collect, labels_of
 from tessera.report.outputs import TABLES, table_files
 from tessera.report.render import RENDER
-from tessera.report.tables import build_tables
+from tessera.report.tables.build import build_tables
 from tessera.stages.job import Job, log, parser, run
 
 STAGE = "tables"
@@ -36,10 +37,12 @@ def work(job: Job) -> None:
 
 
 def read_cards(job: Job) -> Collection:
-    """The cards of the command line, with the labels of the config where one is given."""
+    """The cards of the command line, with the names of the config where one is given."""
     arguments = job.arguments
-    labels = labels_of(load(arguments.config)) if arguments.config else {}
-    cards = collect(arguments.cards, arguments.card.parent.parent, labels)
+    config = load(arguments.config) if arguments.config else None
+    labels, points = (labels_of(config), config.points) if config else ({}, {})
+    paper = Paper.model_validate(job.node["settings"].get("paper", {}))
+    cards = collect(arguments.cards, arguments.card.parent.parent, labels, points, paper)
     job.record(cards.digests())
     return cards
 
@@ -52,16 +55,19 @@ def remove_old(folder: Path, known: Sequence[str], written: Sequence[Path]) -> N
             (folder / name).unlink(missing_ok=True)
 
 
-def card_parser(stage: str, description: str | None) -> argparse.ArgumentParser:
-    """The arguments of a stage that reads any cards."""
+def card_parser(
+    stage: str, description: str | None, titled: bool = False
+) -> argparse.ArgumentParser:
+    """The arguments of a stage that reads any cards; `titled` needs the config."""
     made = parser(stage, description)
     made.add_argument(
         "--cards", type=Path, nargs="+", required=True,
         help="cards to read; the first part of a split job stands for all its parts",
     )  # fmt: skip
     made.add_argument(
-        "--config", type=Path, nargs="*", default=[], help="config files, for the labels alone"
-    )
+        "--config", type=Path, nargs="+" if titled else "*", default=[], required=titled,
+        help="config files, for labels and title alone",
+    )  # fmt: skip
     return made
 
 

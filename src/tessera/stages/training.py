@@ -2,11 +2,14 @@
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tessera.config.training import Training, TransformerShape
@@ -160,6 +163,7 @@ def train(
     glance: Callable[[nn.Module], dict[str, float]] | None = None,
     processes: Processes = ALONE,
     micro_batch: int = 0,
+    show: Callable[[nn.Module], dict[str, NDArray[np.uint8]]] | None = None,
     **facts: Any,
 ) -> None:
     """Runs a training to its end and writes model, metrics and card.
@@ -179,6 +183,7 @@ def train(
             large split would cost more than the training.
         processes: those that train together.
         micro_batch: images at once; 0 is all.
+        show: what TensorBoard shows of the saved model, see `tessera.stages.training_pictures`.
         facts: further JSON values beside the model's config.
     """
     arguments = job.arguments
@@ -188,12 +193,13 @@ def train(
     name = f"{job.stage}/{arguments.card.parent.name}"
 
     def on_log(step: int) -> dict[str, float]:
-        model = trained()
-        was_training = model.training
-        with torch.inference_mode():
-            values = (glance or validate)(model.eval())
-        model.train(was_training)
+        with _evaluated(trained()) as model:
+            values = (glance or validate)(model)
         return {f"validation_{key}": value for key, value in values.items()}
+
+    def pictures() -> dict[str, NDArray[np.uint8]]:
+        with _evaluated(trained()) as model:
+            return show(model) if show else {}
 
     started = fit(
         task,
@@ -204,6 +210,9 @@ def train(
         checkpoint_every=arguments.checkpoint_every,
         tensorboard=results / "tensorboard" / name,
         on_log=on_log,
+        show=pictures if show else None,
+        # The same in all processes, of which the first alone has anything to show.
+        show_every=getattr(arguments, "pictures_every", 0),
         processes=processes,
     )
     model = trained().eval()
@@ -235,6 +244,15 @@ def train(
     Checkpoint(folder).remove()
     if validation:
         log.info("validation: %s", ", ".join(f"{k} {v:.4g}" for k, v in validation.items()))
+
+
+@contextmanager
+def _evaluated(model: nn.Module) -> Iterator[nn.Module]:
+    """The model in eval mode and without gradients, and afterwards as it was."""
+    was_training = model.training
+    with torch.inference_mode():
+        yield model.eval()
+    model.train(was_training)
 
 
 def _require_finite(model: nn.Module, steps: int) -> None:

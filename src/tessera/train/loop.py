@@ -11,11 +11,13 @@ import logging
 import math
 import signal
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from tessera.errors import SharedError, StoppedError
@@ -63,6 +65,8 @@ def fit(
     checkpoint_every: int = 200,
     tensorboard: Path | None = None,
     on_log: Callable[[int], dict[str, float]] | None = None,
+    show: Callable[[], Mapping[str, NDArray[np.uint8]]] | None = None,
+    show_every: int = 0,
     processes: Processes = ALONE,
 ) -> int:
     """Runs updates up to `steps`, from the checkpoint in `folder` where there is one.
@@ -78,6 +82,10 @@ def fit(
         tensorboard: folder of the TensorBoard event files.
         on_log: called with the number of updates done, in all processes; its values, which are the
             same in all, join the metrics.
+        show: gives pictures of what the model does now, for TensorBoard; called in the first
+            process alone, it must leave the training as it finds it.
+        show_every: updates between two calls of `show`, which is also called after the last one; 0
+            calls it never. The same in all processes.
         processes: those that train together.
 
     Returns:
@@ -101,6 +109,7 @@ def fit(
             done = step + 1
             asked = processes.any(termination.asked)
             save = done % checkpoint_every == 0 or done == steps or asked
+            shows = show_every > 0 and (done % show_every == 0 or done == steps)
             if save or done == 1 or done % log_every == 0:
                 values = processes.mean({name: float(value) for name, value in metrics.items()})
                 _require_numbers(values, done)
@@ -109,9 +118,12 @@ def fit(
                     _require_numbers(values, done)  # the update itself may have broken the weights
                     if tracker is not None:
                         tracker.write(done, values)
-            if save:
-                if processes.first:
-                    checkpoint.save(done, task.state_dict())
+            if shows and show is not None and tracker is not None:
+                tracker.show(done, show())
+            if save and tracker is not None:
+                tracker.flush()
+                checkpoint.save(done, task.state_dict())
+            if save or shows:
                 processes.barrier()  # here, and not in the next update, where a GPU would wait
             if asked and done < steps:
                 if tracker is not None:

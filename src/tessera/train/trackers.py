@@ -1,10 +1,13 @@
-"""Metrics of a training while it runs: JSON lines, TensorBoard, log lines."""
+"""Metrics of a training while it runs: JSON lines, TensorBoard with pictures, log lines."""
 
 import json
 import logging
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
 from torch.utils.tensorboard.writer import SummaryWriter
 
 from tessera.io.files import write_text
@@ -50,6 +53,17 @@ class Tracker:
         left = seconds / max(1, step - self.done) * (self.steps - step)
         shown = "  ".join(f"{name} {value:.4g}" for name, value in metrics.items())
         log.info("update %d of %d  %s  (%.0f s left)", step, self.steps, shown, left)
+
+    def show(self, step: int, pictures: Mapping[str, NDArray[np.uint8]]) -> None:
+        """Adds pictures, uint8 [H, W, 3], to the event file."""
+        if self._events is not None:
+            for name, picture in pictures.items():
+                self._events.add_image(f"pictures/{name}", picture, step, dataformats="HWC")
+
+    def flush(self) -> None:
+        """Writes what the event file still keeps back: a resumed training does not repeat it."""
+        if self._events is not None:
+            self._events.flush()
 
     def close(self) -> None:
         """Flushes the event file."""

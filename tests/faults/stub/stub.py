@@ -23,7 +23,7 @@ from tessera.io.turns import turn
 TRAINED = ("model.safetensors", "model.json", "metrics.jsonl")
 FILES = dict.fromkeys(("encoder", "autoencoder", "extractor", "stage1", "stage2"), TRAINED)
 FILES |= {"codebook": ("centroids.npy",), "usage": ("histograms.npz",)}
-FILES |= {"samples": ("samples.npz", "grid.png")}
+FILES |= {"samples": ("samples.npz", "grid.png"), "index": ("index.html",)}
 PARTED = ("features", "tokens", "sampling")
 
 
@@ -40,7 +40,7 @@ def options(words: list[str]) -> dict[str, list[str]]:
 
 def read_inputs(stage: str, given: dict[str, list[str]]) -> dict[str, str]:
     """Reads the cards as a stage does: a damaged one ends it."""
-    if stage in ("tables", "figures"):
+    if stage in ("tables", "figures", "index"):
         cards = {Path(card).relative_to("results").as_posix(): card for card in every_card(given)}
     else:
         cards = {
@@ -56,7 +56,8 @@ def every_card(given: dict[str, list[str]]) -> list[str]:
     """The cards that tables and figures show: of a split stage the first part is named."""
     return sorted(
         str(card)
-        for named in map(Path, given["cards"])
+        for flag in ("cards", "tables", "figures")
+        for named in map(Path, given.get(flag, ()))
         for card in named.parent.glob(re.sub(r"\d{4}", "[0-9]" * 4, named.name, count=1))
     )
 
@@ -71,6 +72,8 @@ def names(stage: str, given: dict[str, list[str]], card: Path) -> list[Path]:
         return [card.with_suffix(PART_SUFFIX)]
     if stage in ("tables", "figures"):
         return [Path(line) for line in Path(f"{stage}.files").read_text().splitlines()]
+    if stage == "neighbours":
+        return [card.with_suffix(".png")]
     return [card.parent / name for name in FILES.get(stage, ())]
 
 

@@ -42,6 +42,22 @@ def test_a_file_after_a_base_is_laid_over_it(write):
     assert chain([default, recipe, over]) == [recipe, over]
 
 
+def test_several_bases_lie_over_each_other(write):
+    """What two of them are based on is there once, below both; given again, they are the same."""
+    common = write("configs/common.yaml", "base: null\ntitle: common")
+    one = write("configs/one.yaml", "base: common.yaml\ntitle: one")
+    middle = write("configs/middle.yaml", "base: common.yaml\ntitle: middle")
+    two = write("configs/two.yaml", "base: middle.yaml\ntitle: two")
+    plain = write("configs/plain.yaml", "title: plain")
+    paper = write("paper.yaml", "base: [configs/one.yaml, configs/../configs/two.yaml, "
+                  "configs/plain.yaml]\nlog_every: 1")  # fmt: skip
+    found = chain([paper])
+    assert [path.resolve() for path in found] == [common, one, middle, two, plain, paper]
+    assert chain(found) == found
+    over = write("over.yaml", "title: over")
+    assert chain(chain([paper, over])) == [*found, over]
+
+
 def test_base_is_no_setting(write, text):
     """And a chain read again gives the same files: launch and jobs agree."""
     write("whole.yaml", f"base: null\n{text}")
@@ -61,7 +77,8 @@ def test_overrides_lie_over_all_files(write, text):
     [
         ("base: me.yaml", "me.yaml is based on itself in a circle"),
         ("base: other.yaml", "other.yaml does not exist"),
-        ("base: 3", "me.yaml: base must be the name of a config file, or null"),
+        ("base: 3", "me.yaml: base must be the name of a config file, a list of them, or null"),
+        ("base: [other.yaml, 3]", "me.yaml: base must be the name of a config file, a list"),
     ],
 )
 def test_a_wrong_base_is_named(write, content, message):

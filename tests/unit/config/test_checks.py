@@ -74,6 +74,19 @@ TRAINING = "stage1.cond.training"
             r"statistics, which are Inception's: name an extractor of kind inception",
         ),
         (
+            {"views.small": {"data": "digits", "crop": 16},
+             "extractors.small": {"kind": "classifier", "data": "digits", "image_size": 16},
+             "neighbours.digits": {"extractor": "small", "views": "small", "samplings": ["vq"]}},
+            r"neighbours\.digits compares images of 32 pixels \(samplings\.vq\) with crops of 16 "
+            r"\(views\.small\): give it views of 32",
+        ),
+        (
+            {"extractors.small": {"kind": "classifier", "data": "digits", "image_size": 16},
+             "neighbours.digits": {"extractor": "small", "views": "digits", "samplings": ["vq"]}},
+            r"image_size \(16\) is not the crop of views\.digits \(32\) that neighbours\.digits "
+            r"compares with",
+        ),
+        (
             {"reconstructions.vqgan": {"autoencoder": "none", "views": "digits",
                                        "extractor": "cnn"}},
             r"reconstructions\.vqgan\.autoencoder names 'none', which is not in autoencoders",

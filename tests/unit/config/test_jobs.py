@@ -23,6 +23,7 @@ def test_a_job_each_part_each_entry_and_each_export(changed):
         "probe/linear/wide",
         "tables",
         "figures",
+        "index",
     ):
         assert label in labels
 
@@ -52,6 +53,7 @@ def test_a_job_stands_after_those_that_it_needs(changed):
         ("sampling/vq/0001-of-0002", "samples/vq"),
         ("samples/vq", "evaluation/digits/vq"),
         ("stability/noise", "tables"),
+        ("figures", "index"),
     ):
         assert labels.index(first) < labels.index(second)
 

@@ -112,7 +112,7 @@ def test_a_version_is_part_of_all_nodes_below(changed, monkeypatch):
     monkeypatch.setattr(resolve, "stage_versions", lambda: versions)
     moved = {name.split("/")[0] for name, text in texts(config).items() if text != before[name]}
     below = {"codebooks", "tokens", "stage1", "stage2", "samplings", "evaluations", "probes"}
-    assert moved == below | {"stabilities"}
+    assert moved == below | {"neighbours", "stabilities", "patches"}
 
 
 def settings_of(model, prefix: str = "") -> Iterator[str]:

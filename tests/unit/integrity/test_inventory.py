@@ -10,14 +10,15 @@ def test_cards_are_found_by_their_places(folder):
     for name in ("shards/digits/index.json", "logs/card.json", "damaged/1/encoders/dino/card.json"):
         (folder.results / name).parent.mkdir(parents=True, exist_ok=True)
         (folder.results / name).write_text("{}")
-    pair = folder.results / "evaluations" / "digits" / "cond.json"
-    pair.parent.mkdir(parents=True)
-    pair.write_text("{}")
+    pairs = {f"{section}/digits/cond.json" for section in ("evaluations", "neighbours", "probes")}
+    for pair in pairs:
+        (folder.results / pair).parent.mkdir(parents=True)
+        (folder.results / pair).write_text("{}")
     found = {
         stored.path.relative_to(folder.results).as_posix() for stored in find_cards(folder.results)
     }
     wanted = {job.card.removeprefix(f"{folder.results}/") for job in folder.planned}
-    assert found == wanted | {"evaluations/digits/cond.json"}
+    assert found == wanted | pairs
 
 
 def test_no_results_yet(tmp_path):

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from tessera.errors import UserError
-from tessera.io.images import adm_shape, iterate_adm, write_adm, write_png
+from tessera.io.images import adm_shape, iterate_adm, pick_adm, write_adm, write_png
 
 
 def test_a_sample_set_is_read_by_numpy(tmp_path):
@@ -107,6 +107,33 @@ def test_reading_in_pieces_needs_no_more_memory_than_a_piece(tmp_path):
     tracemalloc.stop()
     assert count == 1000
     assert peak < 5 * piece.nbytes  # the set is a hundred pieces
+
+
+@pytest.mark.parametrize("batch", [1, 4, 100])
+@pytest.mark.parametrize("places", [[0], [3, 7, 8], range(10), [9, 2]])
+def test_some_images_of_a_set(tmp_path, batch, places):
+    """In the set's order, whatever the order of the places; never an empty piece."""
+    images = np.random.default_rng(4).integers(0, 256, (10, 4, 4, 3), dtype=np.uint8)
+    write_adm(tmp_path / "set.npz", [images], images.shape)
+    pieces = list(pick_adm(tmp_path / "set.npz", places, batch))
+    assert all(len(piece) for piece in pieces)
+    assert np.array_equal(np.concatenate(pieces), images[sorted(places)])
+
+
+def test_nothing_is_read_beyond_the_last(tmp_path, monkeypatch):
+    """The first images of 50,000 are there at once."""
+    images = np.zeros((100, 4, 4, 3), np.uint8)
+    write_adm(tmp_path / "set.npz", [images], images.shape)
+    read = []
+
+    def counted(path, batch):
+        for piece in iterate_adm(path, batch):
+            read.append(len(piece))
+            yield piece
+
+    monkeypatch.setattr("tessera.io.images.iterate_adm", counted)
+    assert sum(map(len, pick_adm(tmp_path / "set.npz", [0, 12], 10))) == 2
+    assert sum(read) == 20
 
 
 def test_no_sample_set(tmp_path):

@@ -24,7 +24,7 @@ def test_parts_ask_for_the_most_of_any(monkeypatch):
         return asked.pop((wildcards["tokens"], wildcards["split"]))
 
     monkeypatch.setattr(arrays, "demand", each)
-    found = arrays.demand_of_parts(load([REPO / "config.yaml"]), "tokens")
+    found = arrays.demand_of_parts(load([REPO / "configs" / "demo.yaml"]), "tokens")
     assert found == Demand(900, 40)
     assert not asked  # every job was asked, once
 

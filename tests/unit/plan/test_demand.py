@@ -103,6 +103,8 @@ MEASURED_MB = {
     ("extractor", "extractor", "cnn"): 770,
     ("reconstruction", "reconstruction", "vqgan"): 836,
     ("stability", "stability", "noise"): 906,
+    ("projections", "projections", "toy"): 54,
+    ("patches", "patches", "semantic"): 107,
 }
 """Peak memory on the cards of one run of the default experiment, MB."""
 

@@ -45,7 +45,7 @@ def by_stage(planner: Planner) -> dict[str, float]:
 
 @pytest.fixture
 def demo() -> Planner:
-    return Planner(load([REPO / "config.yaml"]), corrected=False)
+    return Planner(load([REPO / "configs" / "demo.yaml"]), corrected=False)
 
 
 @pytest.mark.parametrize("stage", DEMO)

@@ -47,6 +47,7 @@ def test_every_stage_has_a_cost():
          Task("evaluation", "evaluations", "e", "s")),
         ("probe", {"probe": "p", "stage1": "m"}, Task("probe", "probes", "p", "m")),
         ("figures", {}, Task("figures", "", "")),
+        ("index", {}, Task("index", "", "")),
     ],
 )  # fmt: skip
 def test_wildcards_name_a_job(config, stage, wildcards, task):
@@ -68,6 +69,8 @@ def test_what_a_job_waits_for(config):
     everything = {(section, name) for section in STAGE_OF for name in getattr(config, section)}
     everything |= {("usage", name) for name in config.tokens}
     assert needs(config, Task("tables", "", "")) == everything
+    collected = {("tables", ""), ("figures", "")}
+    assert needs(config, Task("index", "", "")) == everything | collected
 
 
 def test_only_the_report_waits_for_usage(config):
@@ -76,6 +79,6 @@ def test_only_the_report_waits_for_usage(config):
     assert makes(usage) == ("usage", "semantic")
     assert needs(config, usage) >= {makes(Task("tokens", "tokens", "semantic", None, "train"))}
     waiting = {task.stage for task, _ in tasks(config) if makes(usage) in needs(config, task)}
-    assert waiting == {"tables", "figures"}
+    assert waiting == {"tables", "figures", "index"}
     made = {makes(task) for task, _ in tasks(config)}
     assert all(needs(config, task) <= made for task, _ in tasks(config))

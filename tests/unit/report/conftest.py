@@ -1,12 +1,16 @@
 """A finished run in a temporary folder: cards as the stages write them, numbers made up."""
 
+import copy
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tessera.config.canonical import canonical_json
+from tessera.config.jobs import node_of
 from tessera.config.load import validate
 from tessera.config.paths import Paths
 from tessera.config.resolve import node, stage_node
@@ -17,7 +21,7 @@ from tessera.stages import figures
 
 SHAPE = {"width": 16, "layers": 2, "heads": 2}
 TRAINING = {"steps": 100, "batch": 8}
-RAW = {
+RAW: dict[str, Any] = {
     "data": {"digits": {"kind": "digits"}},
     "views": {"digits": {"data": "digits", "crop": 32}},
     "encoders": {
@@ -29,7 +33,10 @@ RAW = {
         }
     },
     "features": {"dino": {"views": "digits", "encoder": "dino", "points": 1000}},
-    "codebooks": {"k4": {"features": "dino", "clusters": 4, "seed": 77}},
+    "codebooks": {
+        "k4": {"features": "dino", "clusters": 4, "seed": 77},
+        "k8": {"extends": "k4", "clusters": 8},
+    },
     "autoencoders": {
         "vqgan": {
             "label": "VQGAN",
@@ -49,6 +56,7 @@ RAW = {
     "tokens": {
         "semantic": {"views": "digits", "codebook": "k4"},
         "codes": {"views": "digits", "autoencoder": "vqgan"},
+        "semantic8": {"views": "digits", "codebook": "k8"},
     },
     "stage1": {
         "gpt": {
@@ -60,6 +68,7 @@ RAW = {
         },
         "vq": {"extends": "gpt", "tokens": "codes", "class_conditional": False},
         "free": {"extends": "gpt", "class_conditional": False},
+        "free8": {"extends": "free", "tokens": "semantic8"},
     },
     "stage2": {
         "ar": {
@@ -92,12 +101,35 @@ RAW = {
             "samplings": ["cond_ar", "cond_nar", "vq"],
         }
     },
+    "neighbours": {
+        "training": {"extractor": "cnn", "views": "digits", "samplings": ["cond_ar", "vq"]}
+    },
     "reconstructions": {
         "vqgan": {"autoencoder": "vqgan", "views": "digits", "extractor": "cnn"},
     },
-    "probes": {"linear": {"stage1": ["free", "vq"]}},
+    "probes": {"linear": {"stage1": ["free", "vq", "free8"]}},
     "stabilities": {"noise": {"views": "digits", "codebooks": ["k4"], "autoencoders": ["vqgan"]}},
+    "projections": {"toy": {"seeds": [7, 8]}},
     "execution": {"tokens": {"parts": 2}},
+}
+
+SWEPT = copy.deepcopy(RAW)
+"""The same with sweeps over how codes are drawn, and with an ablation: what all figures need."""
+SWEPT["samplings"] |= {
+    "keep": {
+        "extends": "cond_ar",
+        "label": "stage 1",
+        "sweep": {"semantic.top_k": [5, 20, None], "seed": [1, 2]},
+    },
+    "mass": {"extends": "cond_ar", "sweep": {"codes.top_p": [0.4, 0.9]}},
+    "other": {"extends": "cond_ar", "sweep": [{"semantic.top_p": 0.5}, {"codes.top_k": 9}]},
+}
+SWEPT["evaluations"]["digits"]["samplings"] += ["keep", "mass", "other"]
+SWEPT["paper"] = {
+    "ablation": {
+        "evaluation": "digits",
+        "rows": [{"sampling": "vq", "label": "VQ tokens"}, {"sampling": "cond_nar"}],
+    }
 }
 
 PARAMETERS = {"gpt": 11_111, "vq": 12_345, "free": 11_100, "ar": 22_222, "nar": 33_333}
@@ -142,8 +174,9 @@ NAMES = {
 class FakeRun:
     """Writes cards of a config into `<folder>/results`."""
 
-    def __init__(self, folder: Path) -> None:
-        self.config: Config = validate(RAW)
+    def __init__(self, folder: Path, raw: Mapping[str, Any] = RAW) -> None:
+        self.raw = raw
+        self.config: Config = validate(raw)
         self.paths = Paths(self.config)
         self.folder, self.results = folder, folder / "results"
         self.files: list[Path] = []
@@ -158,12 +191,17 @@ class FakeRun:
         self.files.append(file)
         return file
 
+    def node(self, section: str, name: str, each: str | None = None) -> dict[str, Any]:
+        """What a job of the run is made of."""
+        return node(self.config, section, name, each)
+
     def training(self, section: str, name: str, **results: Any) -> None:
         """A training's card and the log beside it."""
         steps = 200 if section == "stage2" else 100
         made = {
             "parameters": PARAMETERS.get(name, 1000),
             "steps": steps,
+            "batch": 8,
             "images_seen": steps * 8,
             "final": {"loss": 1.5, "learning_rate": 1e-3},
             "validation": {"loss": 1.25},
@@ -173,6 +211,8 @@ class FakeRun:
             {"step": step, "loss": 5 - step / 50, "validation_loss": 5.1 - step / 50}
             for step in range(0, steps + 1, 20)
         ]
+        if section == "autoencoders":
+            lines = [{"step": line["step"], "l1": line["loss"] / 100} for line in lines]
         text = "".join(json.dumps(line) + "\n" for line in lines)
         (file.parent / "metrics.jsonl").write_text(text)
 
@@ -189,36 +229,47 @@ class FakeRun:
         """Shards, features, codebook and token parts."""
         config = self.config
         self.card(
-            self.paths.card("data", "digits"), node(config, "data", "digits"), {"classes": 10}
+            self.paths.card("data", "digits"),
+            node(config, "data", "digits"),
+            {"classes": 10, "train_images": 100, "validation_images": 20},
         )
         (part,) = self.paths.cards("features", "dino")
         self.card(part, node(config, "features", "dino"), {"points": 1000, "width": 16})
-        self.card(
-            self.paths.card("codebooks", "k4"),
-            node(config, "codebooks", "k4"),
-            {
-                "clusters": 4,
-                "width": 16,
-                "points": 1000,
-                "objective": [2000.5, 1500.25, 1400.125],
-                "empty": 1,
-                "tiny": 2,
-                "used": 3,
-                "entropy_bits": 1.375,
-                "counts": [10, 0, 30, 960],
-            },
-        )
-        for name, kind in (("semantic", "codebook"), ("codes", "autoencoder")):
+        for name in config.codebooks:
+            self.card(
+                self.paths.card("codebooks", name),
+                node(config, "codebooks", name),
+                {
+                    "clusters": config.codebooks[name].clusters,
+                    "width": 16,
+                    "points": 1000,
+                    "objective": [2000.5, 1500.25, 1400.125],
+                    "empty": 1,
+                    "tiny": 2,
+                    "used": 3,
+                    "entropy_bits": 1.375,
+                    "counts": [10, 0, 30, 960],
+                },
+            )
+        for name, tokens in config.tokens.items():
+            kind = "autoencoder" if tokens.codebook is None else "codebook"
             for part, counts in zip(
                 self.paths.cards("tokens", name), ([2, 0, 1, 1], [2, 0, 1, 1]), strict=True
             ):
-                facts = {"images": 4, "split": "train", "vocabulary": 4, "kind": kind}
+                facts = {
+                    "images": 4,
+                    "split": "train",
+                    "vocabulary": 4,
+                    "kind": kind,
+                    "grid": [4, 2],
+                }
                 made = node(config, "tokens", name)
                 self.card(part, made, facts | {"histogram": counts}, seconds=0.5)
 
     def usages(self) -> None:
         """How both token sets use their vocabularies."""
-        for name, kind in (("semantic", "codebook"), ("codes", "autoencoder")):
+        for name, tokens in self.config.tokens.items():
+            kind = "autoencoder" if tokens.codebook is None else "codebook"
             results = {
                 "codes": 8,
                 "used": 3,
@@ -234,7 +285,8 @@ class FakeRun:
                 "kind": kind,
             }
             made = stage_node("usage", {"tokens": node(self.config, "tokens", name)})
-            self.card(self.paths.card("usage", name), made, results)
+            card = self.card(self.paths.card("usage", name), made, results)
+            np.savez(card.parent / "histograms.npz", codes=np.array([4, 0, 2, 2]))
 
     def evaluation(self, name: str, sampling: str, **changes: Any) -> None:
         """One evaluation's card."""
@@ -243,16 +295,40 @@ class FakeRun:
             "reference": {"split": "train", "count": 1437, "digest": "r" * 64},
             "count": 1000,
             "weights": "raw",
-            "metrics": METRICS[sampling],
+            "metrics": self.metrics(sampling),
             "names": NAMES,
         } | changes
         made = node(self.config, "evaluations", "digits", sampling)
         self.card(self.paths.pair("evaluations", name, sampling), made, results, seconds=1.0)
 
+    def metrics(self, sampling: str) -> dict[str, float]:
+        """The numbers of a sample set; a swept one's distances grow from point to point."""
+        if sampling in METRICS:
+            return METRICS[sampling]
+        place = list(self.config.points["samplings"]).index(sampling)
+        return METRICS["cond_ar"] | {"fid": 1 + place / 4, "is": 9 - place / 4}
+
     def evaluations(self) -> None:
         """The evaluation of each sample set."""
         for sampling in self.config.samplings:
             self.evaluation("digits", sampling)
+
+    def neighbours(self, **changes: Any) -> None:
+        """The cards of both searches."""
+        results = {
+            "extractor": {"name": "cnn", "kind": "classifier", "digest": "e" * 64},
+            "reference": {"kind": "images", "split": "train", "count": 1437, "digest": "r" * 64},
+            "metric": "euclidean",
+            "count": 1000,
+            "samples": {"p0": 0.25, "p1": 0.5, "p50": 1.25, "copies": 2},
+            "validation": {"p0": 0.375, "p1": 0.75, "p50": 1.125, "count": 360, "copies": 0},
+            "near": {"distance": 0.75, "share": 0.03125},
+            "copies": [5, 17],
+            "shown": {"first": [{"sample": 0, "numbers": [3], "distances": [1.5]}], "nearest": []},
+        } | changes
+        for sampling in self.config.neighbours["training"].samplings:
+            made = node(self.config, "neighbours", "training", sampling)
+            self.card(self.paths.pair("neighbours", "training", sampling), made, results)
 
     def reconstruction(self, name: str = "vqgan", **changes: Any) -> None:
         """One reconstruction's card."""
@@ -270,7 +346,11 @@ class FakeRun:
 
     def probes(self) -> None:
         """The probes."""
-        for name, accuracies in (("free", [0.25, 0.875, 0.5]), ("vq", [0.125, 0.375, 0.75])):
+        for name, accuracies in (
+            ("free", [0.25, 0.875, 0.5]),
+            ("vq", [0.125, 0.375, 0.75]),
+            ("free8", [0.25, 0.5, 0.625]),
+        ):
             layers = [
                 {"layer": layer, "top1": value, "top5": min(1.0, value + 0.0625)}
                 for layer, value in enumerate(accuracies)
@@ -306,6 +386,32 @@ class FakeRun:
             {"images": 360, "seeds": [0, 1, 2], "rows": rows},
         )
 
+    def toy(self, name: str = "toy") -> None:
+        """PCA against LDA at three levels of noise, and eight points."""
+        directions = {
+            "pca": {"direction": [1.0, 0.0], "threshold": 0.25},
+            "lda": {"direction": [0.0, 1.0], "threshold": -0.125},
+        }
+        rows = [
+            {
+                "projection": method,
+                "noise_std": level,
+                "accuracy_mean": start - level / 16,
+                "accuracy_std": 0.03125,
+                "expected_accuracy": start - level / 16 + 0.0078125,
+            }
+            for method, start in (("pca", 0.625), ("lda", 0.96875))
+            for level in (0.0, 1.0, 2.0)
+        ]
+        results = {"samples": 4, "dimensions": 2, "seeds": [7, 8]}
+        results |= {"directions": directions, "rows": rows}
+        made = node(self.config, "projections", "toy")
+        card = self.card(self.paths.card("projections", name), made, results)
+        labels = np.repeat([0, 1], 4)
+        points = np.stack([np.arange(8) % 4 * 2.0, 2.0 * labels - 1], axis=1)
+        noise = np.array([[0.5, -0.5]] * 8)
+        np.savez(card.parent / "points.npz", points=points, labels=labels, noise=noise)
+
     def all(self) -> "FakeRun":
         """Everything."""
         for write in (
@@ -313,9 +419,11 @@ class FakeRun:
             self.usages,
             self.trainings,
             self.evaluations,
+            self.neighbours,
             self.reconstruction,
             self.probes,
             self.stability,
+            self.toy,
         ):
             write()
         return self
@@ -323,13 +431,14 @@ class FakeRun:
     def command(self, stage: str, *more: str) -> list[str]:
         """The command line of a stage, as its rule gives it: of parts only the first."""
         cards = [str(file) for file in self.files if "part-0001" not in file.name]
-        settings = canonical_json(stage_node(stage, {}))
+        settings = canonical_json(node_of(self.config, stage, "", "", None))
         card = str(self.results / stage / "card.json")
         return ["--settings", settings, "--cards", *cards, "--card", card, *more]
 
     def collection(self) -> Collection:
         """What tables and figures are made from."""
-        return collect(self.files, self.results, labels_of(self.config))
+        config = self.config
+        return collect(self.files, self.results, labels_of(config), config.points, config.paper)
 
 
 @pytest.fixture
@@ -347,6 +456,8 @@ def finished(fake_run) -> FakeRun:
 @pytest.fixture(scope="session")
 def figured(tmp_path_factory) -> FakeRun:
     """A finished run with its figures; tests must leave it as it is."""
-    run = FakeRun(tmp_path_factory.mktemp("figured")).all()
-    assert figures.main(run.command("figures")) == 0
+    run = FakeRun(tmp_path_factory.mktemp("figured"), SWEPT).all()
+    config = run.folder / "config.json"  # JSON is YAML
+    config.write_text(json.dumps(run.raw))
+    assert figures.main(run.command("figures", "--config", str(config))) == 0
     return run

@@ -8,9 +8,10 @@ import sys
 import numpy as np
 import pytest
 from PIL import Image
+from tests.unit.report.conftest import SWEPT, FakeRun
 
 from tessera.io.cards import read_card
-from tessera.report.figures import draw_figures
+from tessera.report.figures.draw import draw_figures
 from tessera.report.outputs import (
     FIGURES,
     TABLES,
@@ -47,13 +48,15 @@ def test_every_figure_is_drawn(figured):
 DRAW_AGAIN = """
 import sys
 from pathlib import Path
-from tessera.report.collection import collect
-from tessera.report.figures import draw_figures
+from tessera.config.load import load
+from tessera.report.collection import collect, labels_of
+from tessera.report.figures.draw import draw_figures
 from tessera.report.style import save
 
 results, folder, *cards = (Path(argument) for argument in sys.argv[1:])
-for name, figure in draw_figures(collect(cards, results)):
-    if name in ("generation", "stability"):
+config = load([results.parent / "config.json"])
+for name, figure in draw_figures(collect(cards, results, labels_of(config), config.points)):
+    if name in ("bubbles", "generation", "stability"):
         save(figure, folder / f"{name}.png", folder / f"{name}.pdf")
 """
 
@@ -67,7 +70,7 @@ def test_equal_cards_give_equal_bytes(figured, tmp_path):
         env=os.environ | {"PYTHONHASHSEED": "123", "PYTHONPATH": os.pathsep.join(sys.path)},
     )
     files = sorted(tmp_path.iterdir())
-    assert len(files) == 4
+    assert len(files) == 6
     for file in files:
         content = file.read_bytes()
         assert content == (figured.results / "figures" / file.name).read_bytes()
@@ -80,6 +83,7 @@ def test_lines_are_the_cards_numbers(finished):
     assert [list(line.get_ydata()) for line in probe.lines] == [
         [25.0, 87.5, 50.0],
         [12.5, 37.5, 75.0],
+        [25.0, 50.0, 62.5],
     ]
     changed, cosine = drawn(finished)["stability"].axes
     assert list(changed.lines[0].get_xdata()) == [0.01, 10.0, 30.0]
@@ -108,14 +112,19 @@ def test_axes_have_names(finished):
     for name, figure in drawn(finished).items():
         for axes in figure.axes:
             assert axes.get_xlabel(), name
-            assert axes.get_ylabel() or name in ("generation", "time")
+            assert axes.get_ylabel() or name in ("generation", "throughput", "time")
     curves = drawn(finished)["training_curves"]
-    assert {axes.get_ylabel() for axes in curves.axes} == {"loss (nats per token)"}
+    assert [axes.get_ylabel() for axes in curves.axes] == [
+        "loss, all terms (nats)",
+        "L1 of pixels in [0, 1]",
+        "loss (nats per image)",
+        *["loss (nats per token)"] * 2,
+    ]
 
 
 def test_series_differ_in_more_than_colour(finished):
     """Two lines of one panel have another colour and another style."""
-    first, second = drawn(finished)["linear_probe"].axes[0].lines
+    first, second, _ = drawn(finished)["linear_probe"].axes[0].lines
     assert {first.get_color(), second.get_color()} <= set(COLOURS)
     assert first.get_linestyle() != second.get_linestyle()
     assert first.get_marker() != second.get_marker()
@@ -150,23 +159,26 @@ def test_nothing_to_draw_is_said_in_words(fake_run):
     fake_run.training("stage1", "gpt")
     (fake_run.results / "stage1" / "gpt" / "metrics.jsonl").unlink()
     made = drawn(fake_run)
-    assert set(made) == {"generation", "training_curves", "time"}
+    assert set(made) == {"generation", "bubbles", "training_curves", "throughput", "time"}
     assert "No evaluation" in made["generation"].axes[0].texts[0].get_text()
     assert "no line was logged" in made["training_curves"].axes[0].texts[0].get_text()
 
 
-def test_the_workflow_knows_the_files_in_advance(finished):
+def test_the_workflow_knows_the_files_in_advance(figured):
     """What a config promises is what the stages write, from the cards that the rule names."""
-    config, paths = finished.config, finished.paths
+    config, paths = figured.config, figured.paths
     assert set(table_names(config)) == set(TABLES)
     assert set(figure_names(config)) == set(FIGURES)
-    given = {file.relative_to(finished.folder).as_posix() for file in finished.files}
+    given = {file.relative_to(figured.folder).as_posix() for file in figured.files}
     # The made-up run has no validation tokens and no parts of sample sets.
     asked = {card for card in first_cards(paths) if "/validation/" not in card}
     asked = {card for card in asked if "samplings" not in card} | set(further_parts(paths))
     results = tuple(
         f"results/{section}"
-        for section in ("usage", "evaluations", "reconstructions", "probes", "stabilities")
+        for section in (
+            *("usage", "evaluations", "reconstructions", "probes", "stabilities"),
+            *("projections", "neighbours"),
+        )
     )
     assert asked == {card for card in given if not card.startswith(results)} | {
         card for card in asked if "/validation/" in card
@@ -177,26 +189,34 @@ def test_the_workflow_knows_the_files_in_advance(finished):
 def test_a_config_without_sections_promises_nothing_else(finished, kept):
     """Empty sections take their tables and figures with them."""
     sections = "encoders codebooks autoencoders tokens stage1 stage2 extractors evaluations probes"
-    more = ["reconstructions", "stabilities"]
+    more = ["neighbours", "reconstructions", "stabilities", "projections"]
     empty = {section: {} for section in [*sections.split(), *more]}
     empty.pop(kept)
     config = finished.config.model_copy(update=empty)
     assert table_names(config) == ["trainings", "results"]
-    assert figure_names(config) == ["training_curves", "time"]
+    assert figure_names(config) == ["training_curves", "throughput", "time"]
 
 
-def test_tables_stage(finished):
+def test_tables_stage(tmp_path):
     """The stage writes every table in every form, removes old ones and shows labels if told."""
-    folder = finished.results / "tables"
+    run = FakeRun(tmp_path, SWEPT).all()
+    folder = run.results / "tables"
     folder.mkdir()
-    assert tables.main(finished.command("tables")) == 0
-    expected = sorted(file for name in TABLES for file in table_files(name))
-    assert sorted(read_card(folder / "card.json", "tables")["outputs"]) == expected
+    config = run.folder / "config.json"  # JSON is YAML
+    config.write_text(json.dumps(run.raw))
+
+    def written(*more: str) -> list[str]:
+        assert tables.main(run.command("tables", *more)) == 0
+        return sorted(read_card(folder / "card.json", "tables")["outputs"])
+
+    everything = sorted(file for name in TABLES for file in table_files(name))
+    assert written("--config", str(config)) == everything
+    (folder / "card.json").unlink()
+    # The labels, and what was swept, stand in the config alone.
+    assert written() == [file for file in everything if not file.startswith("sweeps")]
     assert "100 % A_B" not in (folder / "trainings.md").read_text()
 
-    config = finished.folder / "config.json"  # JSON is YAML
-    config.write_text(json.dumps(finished.config.model_dump(mode="json", exclude_none=True)))
-    finished.files = [f for f in finished.files if "stabilities" not in str(f)]
-    assert tables.main(finished.command("tables", "--config", str(config))) == 0
+    run.files = [f for f in run.files if "stabilities" not in str(f)]
+    assert "stability.csv" not in written("--config", str(config))
     assert "100 % A_B & C" in (folder / "trainings.md").read_text()
     assert not (folder / "stability.csv").exists()

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tessera.report.grids import GAP, class_rows, grid
+from tessera.report.pictures.grids import GAP, class_rows, grid, name_rows
 
 
 def flat(count: int, side: int) -> np.ndarray:
@@ -59,6 +59,35 @@ def test_chosen_classes_in_their_order():
     assert made[64 + GAP, 0, 0] == 0
 
 
+def test_names_stand_left_of_their_rows():
+    """Dark letters in each row's middle, none where a name is empty; the images stay."""
+    labels = np.array([0, 1, 2])
+    bare = class_rows(flat(3, 64), labels, 3, 2)
+    named = class_rows(flat(3, 64), labels, 3, 2, ["7", "", "a dog"])
+    margin = named.shape[1] - bare.shape[1]
+    assert np.array_equal(named[:, margin:], bare)
+    for row, empty in enumerate([False, True, False]):
+        top = row * (64 + GAP)
+        written = (named[top : top + 64, :margin] < 128).any(axis=(1, 2))
+        assert written.any() != empty
+        assert not written[:16].any()
+        assert not written[48:].any()
+    gaps = [*range(64, 66), *range(130, 132)]
+    assert (named[gaps][:, :margin] == 255).all()
+
+
+def test_a_longer_name_makes_a_wider_margin_until_it_is_cut():
+    """Short names stand at the images, not at the picture's edge."""
+    widths = [name_rows(flat(1, 64)[0], [name]).shape[1] for name in ("a", "abc", "m" * 24)]
+    assert widths == sorted(set(widths))
+    longer = name_rows(flat(1, 64)[0], ["m" * 99])
+    assert longer.shape[1] < 1.05 * widths[2]
+    short = name_rows(np.zeros((130, 64, 3), np.uint8), ["mmmmmmmm", "m"])
+    margin = short.shape[1] - 64
+    columns = np.flatnonzero((short[66:, :margin] < 128).any(axis=(0, 2)))
+    assert columns.min() > margin / 2
+
+
 @pytest.mark.parametrize(
     "call",
     [
@@ -68,9 +97,10 @@ def test_chosen_classes_in_their_order():
         lambda: grid(flat(2, 8)[..., :1], 2),
         lambda: class_rows(flat(2, 8), np.array([1]), 2, 1),
         lambda: class_rows(flat(2, 8), np.array([0, 1]), 0, 1),
+        lambda: class_rows(flat(2, 8), np.array([0, 1]), 2, 1, ["one name for two images"]),
     ],
 )
 def test_what_cannot_be_drawn(call):
     """Nothing to show, or not images."""
-    with pytest.raises(ValueError, match=r"images|class"):
+    with pytest.raises(ValueError, match=r"images|class|names"):
         call()

@@ -10,12 +10,12 @@ import pytest
 
 from tessera.errors import UserError
 from tessera.metrics.names import metric_names
-from tessera.report import generation
 from tessera.report.collection import collect, labels_of, seeds
-from tessera.report.generation import draws
 from tessera.report.render import to_csv, to_latex, to_markdown
-from tessera.report.summaries import entropy_bits
-from tessera.report.tables import BUILD, build_tables
+from tessera.report.tables import generation
+from tessera.report.tables.build import BUILD, build_tables
+from tessera.report.tables.generation import draws
+from tessera.report.tables.tokenizers import entropy_bits
 
 
 def rows_of(run, name: str) -> list[dict[str, str]]:
@@ -301,7 +301,7 @@ def test_a_classifier_gives_no_rfid(fake_run):
 
 def test_linear_probe(finished):
     """The best layer's accuracy of each model, and every layer in the long table."""
-    free, vq = rows_of(finished, "linear_probe")
+    free, vq, _ = [row for row in rows_of(finished, "linear_probe") if row["ours"] == "true"]
     assert (free["variant"], free["best_layer"], free["top1"]) == ("free", "1", "0.875")
     assert (vq["tokens"], vq["best_layer"], vq["top1"]) == ("VQ codes", "2", "0.75")
     assert (free["parameters"], free["card"]) == ("11100", "probes/linear/free.json")
@@ -316,8 +316,10 @@ def test_linear_probe(finished):
         ("vq", 0, 0.125),
         ("vq", 1, 0.375),
         ("vq", 2, 0.75),
+        ("free8", 0, 0.25),
+        ("free8", 1, 0.5),
+        ("free8", 2, 0.625),
     ]
-    assert BUILD["linear_probe"](finished.collection()).best == {(0, "top1"), (0, "top5")}
 
 
 def test_stability(finished):
@@ -338,7 +340,7 @@ def test_stability(finished):
 
 def test_tokenizers(finished):
     """The codebook's own facts; the autoencoder's codes counted over all parts of the tokens."""
-    codebook, autoencoder = rows_of(finished, "tokenizers")
+    codebook, _, autoencoder = rows_of(finished, "tokenizers")
     expected = {
         "vocabulary": "4", "points": "1000", "objective": "1400.125", "empty": "1", "tiny": "2",
         "used": "3", "entropy_bits": "1.375",
@@ -354,7 +356,7 @@ def test_usage(finished):
     """A row a token set, with the largest possible entropy beside its own."""
     rows = rows_of(finished, "usage")
     assert [(row["variant"], row["kind"]) for row in rows] == [
-        ("semantic", "codebook"), ("codes", "autoencoder"),
+        ("semantic", "codebook"), ("codes", "autoencoder"), ("semantic8", "codebook"),
     ]  # fmt: skip
     assert (rows[0]["used"], rows[0]["dead"], float(rows[0]["max_bits"])) == ("3", "1", 2.0)
     shown = markdown_rows(BUILD["usage"](finished.collection()))[0]
@@ -368,9 +370,9 @@ def test_trainings(finished):
     """Every training is in the table, in the order of the data's way."""
     rows = rows_of(finished, "trainings")
     assert [row["variant"] for row in rows] == [
-        "dino", "vqgan", "cnn", "gpt", "vq", "free", "ar", "nar",
+        "dino", "vqgan", "cnn", "gpt", "vq", "free", "free8", "ar", "nar",
     ]  # fmt: skip
-    ar = rows[6]
+    ar = rows[7]
     assert (ar["parameters"], ar["steps"], ar["images_seen"]) == ("22222", "200", "1600")
     assert (ar["final_loss"], ar["validation_loss"]) == ("1.5", "1.25")
     assert (ar["seconds"], ar["peak_memory_mb"], ar["device"]) == ("2.0", "512.5", "cpu")
@@ -379,7 +381,7 @@ def test_trainings(finished):
 def test_results_are_tidy(finished):
     """One number a row, no number twice, and every one of the tables' numbers among them."""
     rows = rows_of(finished, "results")
-    assert list(rows[0]) == ["stage", "variant", "metric", "value", "unit", "card"]
+    assert list(rows[0]) == ["stage", "variant", "metric", "value", "unit", "card", "base"]
     keys = [(row["stage"], row["variant"], row["metric"]) for row in rows]
     assert len(keys) == len(set(keys))
     assert all(math.isfinite(float(row["value"])) and row["unit"] for row in rows)

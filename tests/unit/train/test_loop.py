@@ -194,3 +194,27 @@ def test_a_state_of_another_model(tmp_path):
     Checkpoint(tmp_path).save(5, {"model": {"other.weight": torch.zeros(2)}, "optimizer": {}})
     with pytest.raises(UserError, match=r"state\.pt does not fit this training .*: delete its"):
         run(tmp_path)
+
+
+def test_when_pictures_are_shown(tmp_path):
+    """At every so many updates and after the last; 0 is never. No weight notices."""
+    shown: list[int] = []
+    task = make_task()
+    updates = []
+
+    def show() -> dict[str, Any]:
+        shown.append(len(updates))
+        torch.rand(3)  # what is drawn here changes no update
+        return {}
+
+    def counted(step: int) -> dict[str, Tensor]:
+        updates.append(step)
+        return GradientTask.update(task, step)
+
+    task.update = counted
+    _, weights = run(tmp_path / "with", task, show=show, show_every=5)
+    assert shown == [5, 10, STEPS]
+    assert equal(weights, run(tmp_path / "without")[1])
+    shown.clear()
+    run(tmp_path / "never", show=show, show_every=0)
+    assert not shown

@@ -1,9 +1,12 @@
 """Metrics of a training while it runs."""
 
+import io
 import json
 import logging
 
+import numpy as np
 import pytest
+from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from tessera.train.trackers import Tracker
@@ -102,6 +105,29 @@ def test_tensorboard(tmp_path):
     assert events(folder) == pytest.approx({1: 1, 10: 0.1, 20: 0.05, 30: 1 / 30})
     write(tmp_path / "m.jsonl", [1, 10, 20], tensorboard=folder)
     assert list(events(folder)) == [1, 10, 20]
+
+
+def test_pictures(tmp_path):
+    """As they were given, each under its name and update."""
+    picture = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
+    tracker = Tracker(tmp_path / "m.jsonl", 100, tmp_path / "events")
+    tracker.show(10, {"a": picture, "b": 255 - picture})
+    tracker.close()
+    read = EventAccumulator(str(tmp_path / "events"))
+    read.Reload()
+    for name, expected in (("a", picture), ("b", 255 - picture)):
+        (event,) = read.Images(f"pictures/{name}")
+        assert event.step == 10
+        shown = np.asarray(Image.open(io.BytesIO(event.encoded_image_string)))
+        assert np.array_equal(shown, expected)
+
+
+def test_what_is_flushed_outlives_a_kill(tmp_path):
+    """A resumed training does not repeat it."""
+    tracker = Tracker(tmp_path / "m.jsonl", 100, tmp_path / "events")
+    tracker.write(10, {"loss": 0.5})
+    tracker.flush()
+    assert events(tmp_path / "events") == {10: 0.5}  # while the tracker is still open
 
 
 def test_log_lines(tmp_path, caplog):

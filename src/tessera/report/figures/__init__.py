@@ -1,0 +1,1 @@
+"""Cards → figures; `draw` makes all of them."""

@@ -1,0 +1,85 @@
+"""The figure of sample sets: their distances to real images."""
+
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from tessera.report.collection import Collection
+from tessera.report.seeds import is_swept_over_filters
+from tessera.report.style import COLUMN, PAGE, look, new_figure, say
+from tessera.report.tables.generation import (
+    STAGE2,
+    Score,
+    over_statistics,
+    protocol,
+    reference_text,
+    scores,
+    stage2_kind,
+)
+
+
+def generation(cards: Collection) -> Figure | None:
+    """Bars of the Fréchet distance of each sample set, a panel a protocol.
+
+    Points of a sweep over how codes are drawn have a figure of their own, and are shown here only
+    where there is nothing else.
+    """
+    found = cards.of("evaluation")
+    if not found:
+        return None
+    measured = [score for score in scores(cards) if score.metric == "fid"]
+    distances = [
+        score for score in measured if not is_swept_over_filters(cards, score.card.each)
+    ] or measured
+    if not distances:
+        figure = new_figure(COLUMN, 1.2)
+        say(figure.subplots(), "No evaluation computed a Fréchet distance.")
+        return figure
+    panels: dict[str, list[Score]] = {}
+    for score in distances:
+        panels.setdefault(protocol(score.card), []).append(score)
+    heights = [0.24 * len(bars) + 0.5 for bars in panels.values()]
+    figure = new_figure(PAGE * 0.75, sum(heights) + 0.4)
+    rows = figure.subplots(len(panels), 1, squeeze=False, height_ratios=heights)[:, 0]
+    kinds = list(dict.fromkeys(_kind(score) for score in distances))
+    drawn_kinds: dict[str, Any] = {}
+    for axes, bars in zip(rows, panels.values(), strict=True):
+        for place, score in enumerate(bars):
+            kind = _kind(score)
+            drawn = look(kinds.index(kind))
+            (bar,) = axes.barh(
+                place, score.value, 0.7, color=drawn.colour, hatch=drawn.hatch, edgecolor="white"
+            )
+            drawn_kinds.setdefault(kind, bar)
+            axes.annotate(
+                f"{score.value:.4g}", (score.value, place), (3, 0),
+                textcoords="offset points", va="center", fontsize=7,
+            )  # fmt: skip
+        axes.set_yticks(range(len(bars)), [_set_name(cards, score) for score in bars])
+        axes.set_ylim(len(bars) - 0.4, -0.6)
+        axes.set_xlim(0, 1.12 * max(score.value for score in bars) or 1)
+        axes.grid(visible=False, axis="y")
+        card = bars[0].card
+        reference = card.results["reference"]
+        against = (
+            reference_text(card)
+            if over_statistics(card)
+            else f"{reference['count']:,} images ({reference['split']})"
+        )
+        # To the left there is room below the names; a centred one would leave the figure.
+        axes.set_xlabel(f"{bars[0].name}, lower is better; against {against}", loc="right")
+    figure.legend(
+        drawn_kinds.values(),
+        [f"stage 2: {kind}" for kind in drawn_kinds],
+        loc="outside upper center",
+        ncols=len(drawn_kinds),
+    )
+    return figure
+
+
+def _kind(score: Score) -> str:
+    return STAGE2[stage2_kind(score.card.node["inputs"]["samplings"])]
+
+
+def _set_name(cards: Collection, score: Score) -> str:
+    return f"{cards.label('samplings', score.card.each)} (n = {score.card.results['count']:,})"

@@ -1,0 +1,1 @@
+"""Images beside each other as one picture, and which pictures a report shows."""

@@ -1,0 +1,1 @@
+"""Cards → tables; `build` makes all of them."""

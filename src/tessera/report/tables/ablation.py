@@ -1,0 +1,133 @@
+"""The ablation: sample sets in the order in which one thing after the other is changed."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tessera.config.lineage import draws_semantic
+from tessera.report import seeds
+from tessera.report.collection import Card, Collection, Node
+from tessera.report.seeds import Spread
+from tessera.report.table import Column, Table, fixed, parameter_count, score
+from tessera.report.tables.generation import LOWER_IS_BETTER, metric_name, metrics_of
+from tessera.report.tables.literature import epochs
+
+METRICS = ("fid", "is")
+"""What the ablation is judged by; KID, precision and recall are in the table alone."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step.
+
+    Attributes:
+        label: its name.
+        cards: the evaluations' cards of its sample set, or of one a seed.
+        values: metric → a value a seed.
+    """
+
+    label: str
+    cards: Sequence[Card]
+    values: Mapping[str, Sequence[float]]
+
+    @property
+    def stage1(self) -> Node:
+        """The node of the (first) stage-1 model."""
+        node: Node = self.cards[0].node["inputs"]["samplings"]["inputs"]["stage1"]
+        return node
+
+    def spread(self, metric: str) -> Spread | None:
+        """A metric's mean and deviation; None where the evaluation does not compute it."""
+        return seeds.spread(self.values[metric]) if metric in self.values else None
+
+
+def steps(cards: Collection) -> list[Step]:
+    """The steps that the config names and the cards hold, in its order."""
+    return list(_steps(cards))
+
+
+def _steps(cards: Collection) -> Iterator[Step]:
+    wanted = cards.paper.ablation
+    if wanted is None:
+        return
+    measured = [
+        card
+        for card in cards.of("evaluation")
+        if wanted.evaluation in _names(cards, "evaluations", card.variant)
+    ]
+    for row in wanted.rows:
+        found = [card for card in measured if row.sampling in _names(cards, "samplings", card.each)]
+        if not found:
+            continue
+        values: dict[str, list[float]] = {}
+        for card in found:
+            for metric, value in metrics_of(card).items():
+                values.setdefault(metric, []).append(value)
+        label = row.label or seeds.label(cards, "samplings", found[0].each)
+        yield Step(label, found, values)
+
+
+def _names(cards: Collection, section: str, variant: str) -> set[str]:
+    """The names that stand for a variant: its own, and that of a sweep over seeds alone."""
+    family = seeds.family(cards, section, variant)
+    return {variant, family.base} if family.settings == "{}" else {variant}
+
+
+def ablation(cards: Collection) -> Table | None:
+    """A row a step."""
+    found = steps(cards)
+    if not found:
+        return None
+    names = {
+        metric: metric_name(card, metric)
+        for step in found
+        for card in step.cards
+        for metric in metrics_of(card)
+    }
+    columns = [
+        Column("step", "Step"),
+        Column("tokens", "Tokens"),
+        Column("steps", "Updates"),
+        Column("epochs", "Epochs", show=fixed(0)),
+        Column("parameters", "Param.", show=parameter_count),
+        Column("stage2_parameters"),
+        *(column for metric, name in names.items() for column in _columns(metric, name)),
+        Column("seeds_averaged", "Seeds"),
+        Column("count"),
+        Column("cards"),
+    ]
+    rows = [_row(cards, step, names) for step in found]
+    caption = (
+        "Ablation: from one row to the next one thing is changed. Updates, epochs and parameters "
+        "are those of stage 1; ± is the standard deviation over seeds. Best of a column in bold, "
+        "where all sets have as many images."
+    )
+    return Table("ablation", caption, columns, rows, alike="count")
+
+
+def _columns(metric: str, name: str) -> list[Column]:
+    std = f"{name} std"
+    if metric not in METRICS:
+        return [Column(name), Column(std)]
+    best: Any = "low" if metric in LOWER_IS_BETTER else "high"
+    return [Column(name, name, best=best, spread=std, show=score), Column(std)]
+
+
+def _row(cards: Collection, step: Step, names: Mapping[str, str]) -> dict[str, Any]:
+    sampling = step.cards[0].node["inputs"]["samplings"]["inputs"]
+    row: dict[str, Any] = {
+        "step": step.label,
+        "tokens": "semantic" if draws_semantic(step.stage1) else "VQ codes",
+        "steps": step.stage1["settings"].get("training", {}).get("steps"),
+        "epochs": epochs(cards, step.stage1),
+        "count": step.cards[0].results["count"],
+        "cards": " ".join(card.path for card in step.cards),
+    }
+    for stage, key in (("stage1", "parameters"), ("stage2", "stage2_parameters")):
+        made = cards.made_from(sampling.get(stage))
+        row[key] = made.results["parameters"] if made else None
+    if len(step.cards) > 1:
+        row["seeds_averaged"] = len(step.cards)
+    for metric, values in step.values.items():
+        row |= seeds.cells(names[metric], values)
+    return row
