@@ -4,6 +4,7 @@ import os
 import sys
 from functools import lru_cache
 from pathlib import Path
+from shlex import join as shell_join
 from shlex import quote
 
 from snakemake.exceptions import WorkflowError
@@ -53,6 +54,10 @@ if (
     PREFIX += f"export PATH={quote(ENVIRONMENT)}:$PATH; "
 shell.prefix(PREFIX)
 
+# By which a stage reads this config itself: the files, and what `--config` lays over them.
+CONFIG_WORDS = f"--config {shell_join(CONFIG_FILES)} --overrides " + quote(
+    canonical_json(dict(workflow.config_settings.config))
+)
 PATHS = Paths(CONFIG)
 RESULTS = str(PATHS.root)  # without what may end or begin a path: ./results/
 PART = r"\d{4}"

@@ -1,7 +1,5 @@
 # Cards → tables and figures, and a page that shows them with the pictures that other stages drew.
 
-from shlex import join
-
 from tessera.config.canonical import canonical_json
 from tessera.config.jobs import INDEX, node_of
 from tessera.report.outputs import (
@@ -73,14 +71,14 @@ rule tables:
         mem_mb=memory("tables"),
         runtime=runtime("tables"),
         # For the labels, which change no number: as a resource they rerun nothing.
-        config=join(CONFIG_FILES),
+        config=CONFIG_WORDS,
     params:
         settings=collecting("tables"),
     message:
         "tables: collecting the numbers of all cards"
     shell:
         "python -m tessera.stages.tables --settings {params.settings:q} --threads {threads}"
-        " --cards {input.cards} --config {resources.config} --card {output.card} 2>&1 | tee {log}"
+        " --cards {input.cards} {resources.config} --card {output.card} 2>&1 | tee {log}"
 
 
 rule figures:
@@ -105,14 +103,14 @@ rule figures:
     resources:
         mem_mb=memory("figures"),
         runtime=runtime("figures"),
-        config=join(CONFIG_FILES),
+        config=CONFIG_WORDS,
     params:
         settings=collecting("figures"),
     message:
         "figures: drawing the numbers of all cards"
     shell:
         "python -m tessera.stages.figures --settings {params.settings:q} --threads {threads}"
-        " --cards {input.cards} --config {resources.config} --card {output.card} 2>&1 | tee {log}"
+        " --cards {input.cards} {resources.config} --card {output.card} 2>&1 | tee {log}"
 
 
 rule index:
@@ -137,7 +135,7 @@ rule index:
         mem_mb=memory(INDEX),
         runtime=runtime(INDEX),
         # For title and labels.
-        config=join(CONFIG_FILES),
+        config=CONFIG_WORDS,
         captions=f"{workflow.basedir}/rules/captions",
     params:
         settings=collecting(INDEX),
@@ -146,7 +144,7 @@ rule index:
     shell:
         "python -m tessera.stages.index --settings {params.settings:q} --threads {threads}"
         " --cards {input.cards} --tables {rules.tables.output.card} --figures {rules.figures.output.card}"
-        " --captions {resources.captions:q} --config {resources.config} --card {output.card} 2>&1 | tee {log}"
+        " --captions {resources.captions:q} {resources.config} --card {output.card} 2>&1 | tee {log}"
 
 
 # All that a paper shows: `snakemake paper`.

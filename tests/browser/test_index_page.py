@@ -61,6 +61,42 @@ def test_it_fits_its_window(browser, page, width):
     assert browser.run("return innerWidth") == width
 
 
+@pytest.mark.parametrize(("table", "column"), [("generation", 1), ("conditional", 2)])
+def test_a_row_keeps_its_name(browser, page, table, column):
+    """However far a wide table is scrolled, the column that names the rows is seen."""
+    browser.open(page, 820)
+    scrolled, left = browser.run(
+        """
+        const box = document.querySelector(`#table-${arguments[0]} .wide`);
+        box.scrollLeft = 1e6;
+        const cell = box.querySelector(`tbody td:nth-child(${arguments[1]})`);
+        return [
+            box.scrollLeft, cell.getBoundingClientRect().left - box.getBoundingClientRect().left
+        ];
+        """,
+        table,
+        column,
+    )
+    assert scrolled > 100
+    assert 0 <= round(left) <= 1
+
+
+def test_paper_shows_what_a_click_would(browser, page):
+    """The notes on how to read a table are closed on a screen, and printed."""
+    browser.open(page)
+    heights = "return [...document.querySelectorAll('details')].map(note => note.offsetHeight)"
+    closed = browser.run(heights)
+    assert max(closed) < 40  # a line
+    try:
+        browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+        assert not browser.run("return document.querySelector('summary').offsetHeight")
+        printed = browser.run(heights)
+    finally:
+        browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+    assert len(printed) == len(closed)
+    assert min(printed) > 0
+
+
 FAULTS = {
     "a damaged image": ("blank_images", "iVBORw0KGgo", "AAAAAAAAAAA"),
     "an empty box": ("blank_images", None, None),

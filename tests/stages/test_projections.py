@@ -34,7 +34,7 @@ def test_mean_and_spread_over_seeds(pipeline, tmp_path):
     for row, *ones in zip(both, *single, strict=True):
         values = [one["accuracy_mean"] for one in ones]
         assert row["accuracy_mean"] == pytest.approx(np.mean(values))
-        assert row["accuracy_std"] == pytest.approx(np.std(values))
+        assert row["accuracy_std"] == pytest.approx(np.std(values, ddof=1))
 
 
 def test_what_is_expected(pipeline):

@@ -20,6 +20,7 @@ from tessera.report.pictures.token_maps import centroid_colours
 from tessera.sampling.autoregressive import sample_autoregressive
 from tessera.sampling.masked import noise_shape, sample_masked
 from tessera.sampling.noise import uniforms
+from tessera.stages import training_pictures
 from tessera.stages.loading import load_decoder, load_gpt, load_vqgan
 
 pytestmark = pytest.mark.slow
@@ -112,6 +113,23 @@ def test_a_training_does_not_notice(pipeline, tmp_path, training):
     assert not np.array_equal(shown[5], shown[last])  # the model has learnt in between
 
 
+def test_a_training_does_not_notice_what_fails(pipeline, tmp_path, monkeypatch):
+    """Equal weights, and a line in the log for each picture."""
+
+    def fail(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(training_pictures, "paint", fail)
+    flags = EVERY | tokenizer(pipeline, "stage1", "vq")
+    outcome = pipeline.call("stage1", "vq", tmp_path, **flags)
+    assert outcome.status == 0, outcome.text
+    assert outcome.text.count("TensorBoard gets no pictures: after update") == 5
+    found, expected = pipeline.card("stage1", "vq", tmp_path), pipeline.card("stage1", "vq")
+    contents = [(card.parent / "model.safetensors").read_bytes() for card in (found, expected)]
+    assert contents[0] == contents[1]
+    assert not pictures(tmp_path)
+
+
 def test_an_autoencoder_shows_reconstructions(pipeline, tmp_path):
     """Validation images, below each what the saved model makes of it."""
     card = run(pipeline, ("autoencoders", "vqgan"), tmp_path)
@@ -125,6 +143,23 @@ def test_an_autoencoder_shows_reconstructions(pipeline, tmp_path):
     for place in range(8):
         assert np.array_equal(rows[0, place], above[place])
         assert np.abs(rows[1, place].astype(int) - below[place]).max() <= 1
+
+
+def test_a_last_row_that_is_not_full(pipeline, tmp_path):
+    """Of 12 images four stand in a second row: white beside them, and theirs below them."""
+    card = run(pipeline, ("autoencoders", "vqgan"), tmp_path)
+    rows = tiles(pictures(tmp_path)["originals_above_reconstructions"][16])
+    assert rows.shape[:2] == (4, 8)
+    index = ShardIndex(pipeline.card("data", "shapes").parent / "index.json")
+    images = torch.from_numpy(index.load("validation", pipeline.config.views["pairs"]).pixels[:, 0])
+    model = load_vqgan(card.parent, "cpu")
+    with torch.inference_mode():
+        made = model.decode_codes(model.quantize(model.encode(images.float() / 255)))
+    above, below = pixels(images / 255 + 1e-4), pixels(made)
+    for place in range(4):
+        assert np.array_equal(rows[2, place], above[8 + place])
+        assert np.abs(rows[3, place].astype(int) - below[8 + place]).max() <= 1
+    assert (rows[2:, 4:] == 255).all()
 
 
 def test_codes_are_painted_a_row_a_class(pipeline, tmp_path):

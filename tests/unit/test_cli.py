@@ -55,6 +55,17 @@ def test_settings_of_one_entry_and_of_an_export(checkout, capsys):
     assert json.loads(capsys.readouterr().out)["stage"] == "samples"
 
 
+def test_settings_of_a_swept_variant_are_those_of_a_point(checkout, capsys):
+    """The name in the file stands for several: some of them are told."""
+    (checkout / "a.yaml").write_text("samplings: {vq: {sweep: {seed: [1, 2, 3, 4, 5, 6, 7]}}}\n")
+    assert main(["settings", "samplings", "vq", "--configfile", "a.yaml"]) == 1
+    assert (
+        "'vq' in samplings is swept: name one of its points: vq_seed_1, vq_seed_2, vq_seed_3, "
+        "vq_seed_4, vq_seed_5 and 2 more"
+    ) in capsys.readouterr().err
+    assert main(["settings", "samplings", "vq_seed_7", "--configfile", "a.yaml"]) == 0
+
+
 def test_config_files_are_laid_over_config_yaml(checkout, capsys):
     """In their order, as Snakemake does."""
     (checkout / "a.yaml").write_text("codebooks: {k8: {clusters: 5, iterations: 3}}\n")

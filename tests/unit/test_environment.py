@@ -28,6 +28,7 @@ LIGHT = (
     "tessera.report.outputs",
     "tessera.report.pictures.catalogue",
     "tessera.report.query",
+    "tessera.report.terminal",
     "tessera.reruns.causes",
     "tessera.reruns.graph",
     "tessera.reruns.launch",

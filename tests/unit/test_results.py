@@ -2,6 +2,8 @@
 
 import csv
 import io
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -34,7 +36,7 @@ def test_all_numbers(finished, capsys):
     printed = capsys.readouterr()
     lines = printed.out.splitlines()
     assert lines[0].split() == [
-        "stage", "variant", "metric", "value", "unit", "base", "samplings.semantic.top_k"
+        "stage", "variant", "metric", "value", "unit", "base", "top_k"
     ]  # fmt: skip
     assert len(lines) == 5
     assert "2.12346" in lines[1]
@@ -47,7 +49,7 @@ def test_filters_add_up(finished, capsys):
     more = ["--columns", "top_k", "value", "--sort", "top_k"]
     assert main(words + more) == 0
     assert [line.split() for line in capsys.readouterr().out.splitlines()] == [
-        ["samplings.semantic.top_k", "value"],
+        ["top_k", "value"],
         ["5", "0.5"],
         ["10", "2.12346"],
     ]
@@ -74,13 +76,36 @@ def test_csv_is_the_table_itself(finished, capsys):
 
 
 def test_a_terminal_is_not_overrun(finished, monkeypatch, capsys):
-    """Lines as wide as it is."""
+    """Lines as wide as it is: first names are shortened, then columns left out, which it says."""
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     monkeypatch.setenv("COLUMNS", "60")
     assert main(["results", "--columns", "variant", "metric", "value", "card"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) == 60
     assert "…" in lines[1]
+    monkeypatch.setenv("COLUMNS", "50")
+    assert main(["results", "--filter", "variant=digits/*"]) == 0
+    printed = capsys.readouterr()
+    lines = printed.out.splitlines()
+    assert max(map(len, lines)) <= 50
+    assert lines[0].split() == ["variant", "metric", "value", "unit", "base", "top_k"]
+    assert printed.err.splitlines()[1] == "too narrow for stage: --columns shows what it names"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+@pytest.mark.parametrize("words", [[], ["--csv"]])
+def test_a_full_disk_is_one_sentence(finished, words):
+    """What cannot be written is no traceback, not even when Python ends."""
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "tessera.cli", "results", *words],
+            cwd=finished, stdout=full, stderr=subprocess.PIPE, text=True, check=False,
+        )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr == (
+        "error: the numbers cannot be written to where the output goes (No space left on device): "
+        "make room there, or send them elsewhere\n"
+    )
 
 
 def test_another_config_has_other_results(finished, capsys):

@@ -277,7 +277,7 @@ SETTINGS = {
         setting(f"{STAGE1}.learning_rate", 2e-3),
         below("stage1/shapes"),
         "stage1.shapes.training.learning_rate: 0.001 → 0.002\n    stage1/shapes\n\n"
-        "because of this, 6 jobs below:\n",
+        "because of this, 7 jobs below:\n",
     ),
     "a learning rate that heirs take over": Row(
         setting("stage1.cond.training.learning_rate", 2e-3),

@@ -68,6 +68,9 @@ echo 17
 SQUEUE = """#!/bin/bash
 [ -e "$(dirname "$0")/submitted" ] && seq -f "17_%g|FAILED" 1000
 """
+SINFO = """#!/bin/bash
+printf 'PARTITION\\nall*\\n'
+"""
 SCONTROL = """#!/bin/bash
 echo "MaxArraySize = 1001"
 echo "MinJobAge = 300 sec"
@@ -82,7 +85,12 @@ def test_slurm_gets_all_of_many_parts(finished_run, tmp_path):
     shutil.copytree(finished_run.folder, workflow.folder)
     overlay = {"execution": {"sampling": {"parts": 60}}}
     (workflow.folder / "many.yaml").write_text(json.dumps(overlay))
-    for name, text in (("sbatch", SBATCH), ("squeue", SQUEUE), ("scontrol", SCONTROL)):
+    for name, text in (
+        ("sbatch", SBATCH),
+        ("squeue", SQUEUE),
+        ("scontrol", SCONTROL),
+        ("sinfo", SINFO),
+    ):
         (tmp_path / name).write_text(text)
         (tmp_path / name).chmod(0o755)
     result = workflow.run(
@@ -101,4 +109,5 @@ def test_slurm_gets_all_of_many_parts(finished_run, tmp_path):
     assert result.returncode == 1, result.stdout  # since all jobs fail
     sets = len(list((workflow.folder / "results" / "samplings").iterdir()))
     assert sets * 60 > 200
+    assert (tmp_path / "submitted").exists(), result.stdout[-6000:]
     assert (tmp_path / "submitted").read_text().split() == [f"--array=1-{sets * 60}"]

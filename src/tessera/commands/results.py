@@ -1,6 +1,7 @@
 """`tessera results`: the numbers of a finished run, in the terminal."""
 
 import argparse
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
     from tessera.commands.shared import Commands
     from tessera.report.query import Row
+    from tessera.report.terminal import Names
 
 ASKED_ONLY = ("card",)
 """Columns that are shown where they are asked for: a path says little and takes half a line."""
@@ -42,11 +44,10 @@ def add(commands: "Commands") -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Prints the rows that fit."""
-    import shutil
     import sys
 
     from tessera.config.load import load
-    from tessera.report.query import find_column, layout, parse_filter, read_rows, sort_rows
+    from tessera.report.query import find_column, parse_filter, read_rows, shortest_name, sort_rows
 
     file = Path(load(config_files(arguments.configfile)).results) / "tables" / "results.csv"
     columns, rows = read_rows(file)
@@ -65,14 +66,55 @@ def run(arguments: argparse.Namespace) -> int:
         shown = [name for name in columns if name in filled and name not in ASKED_ONLY]
     if not found:
         raise UserError(f"none of the {len(rows):,} rows of {file} fits all of --filter")
-    if arguments.csv:
-        write_csv(found, shown)
-        return 0
+    names = {name: shortest_name(name, columns) for name in shown}
+    fit: Sequence[str] = shown
+    try:
+        if arguments.csv:
+            write_csv(found, shown)
+        else:
+            fit = write_lines(found, shown, names, arguments.columns is None)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise  # `tessera results | head`, which is no mistake
+    except OSError as error:
+        # What is left in the buffer would fail once more when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise UserError(
+            f"the numbers cannot be written to where the output goes ({error.strerror}): make room "
+            "there, or send them elsewhere"
+        ) from error
+    if not arguments.csv:
+        print(f"{len(found):,} of {len(rows):,} rows of {file}", file=sys.stderr)
+    if left_out := ", ".join(names[name] for name in shown if name not in fit):
+        print(f"too narrow for {left_out}: --columns shows what it names", file=sys.stderr)
+    return 0
+
+
+def write_lines(
+    rows: "Sequence[Row]", shown: "Sequence[str]", names: "Names", choose: bool
+) -> "Sequence[str]":
+    """Prints rows for people to read.
+
+    Args:
+        rows: what to print.
+        shown: the columns to print.
+        names: their headings.
+        choose: whether columns that do not fit into a narrow terminal may be left out.
+
+    Returns:
+        The columns that were printed.
+    """
+    import shutil
+    import sys
+
+    from tessera.report.terminal import fitting, layout
+
     # A pipe has no width.
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    print(layout(found, shown, width))
-    print(f"{len(found):,} of {len(rows):,} rows of {file}", file=sys.stderr)
-    return 0
+    if choose and width is not None:
+        shown = fitting(rows, shown, width, names)
+    print(layout(rows, shown, width, names))
+    return shown
 
 
 def write_csv(rows: "Sequence[Row]", columns: "Sequence[str]") -> None:

@@ -26,6 +26,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Prints the canonical JSON of a variant: what `--settings` of its stage takes."""
     from tessera.config.jobs import LISTED
     from tessera.config.load import load
+    from tessera.config.points import name_one, points_of
     from tessera.config.resolve import settings_text
     from tessera.config.schema import EXTRA_STAGES, STAGE_OF
 
@@ -33,6 +34,9 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.section not in STAGE_OF:
         raise UserError(f"{arguments.section!r} is no section: choose one of {', '.join(STAGE_OF)}")
     known = getattr(config, arguments.section)
+    swept = points_of(config.points, arguments.section, arguments.variant)
+    if swept:
+        raise UserError(f"{arguments.variant!r} in {arguments.section} is swept: {name_one(swept)}")
     if arguments.variant not in known:
         raise UserError(
             f"{arguments.variant!r} is not in {arguments.section}: "

@@ -1,5 +1,6 @@
 """What must hold between the ablation and the results that it shows, checked before any compute."""
 
+from tessera.config.points import name_one, points_of
 from tessera.config.schema import Config
 from tessera.config.sentences import nearest
 from tessera.errors import UserError
@@ -11,6 +12,9 @@ OFF = "`paper: {ablation: null}`"
 def check(config: Config) -> None:
     """Checks that each step names a sample set that the evaluation measures.
 
+    Where the evaluation is swept over seeds, each of its points must measure a member of each step:
+    what is swept along with it stands on the same seeds, and so is measured by one point alone.
+
     Raises:
         UserError: an evaluation or a sample set is not there, or not measured.
     """
@@ -20,13 +24,13 @@ def check(config: Config) -> None:
     evaluations = _members(config, f"{PLACE}.evaluation", "evaluations", ablation.evaluation)
     for number, row in enumerate(ablation.rows):
         place = f"{PLACE}.rows.{number}.sampling"
-        for sampling in _members(config, place, "samplings", row.sampling):
-            for name in evaluations:
-                if sampling not in config.evaluations[name].samplings:
-                    raise UserError(
-                        f"{place} names {sampling!r}, which evaluations.{name} does not measure: "
-                        f"add it to its samplings, or make no ablation with {OFF}"
-                    )
+        members = _members(config, place, "samplings", row.sampling)
+        for name in evaluations:
+            if set(members).isdisjoint(config.evaluations[name].samplings):
+                raise UserError(
+                    f"{place} names {row.sampling!r}, which evaluations.{name} does not measure: "
+                    f"add it to its samplings, or make no ablation with {OFF}"
+                )
 
 
 def _members(config: Config, place: str, section: str, name: str) -> list[str]:
@@ -37,6 +41,12 @@ def _members(config: Config, place: str, section: str, name: str) -> list[str]:
     """
     known = {variant: [variant] for variant in getattr(config, section)}
     known |= _swept_over_seeds(config, section)
+    swept = points_of(config.points, section, name)
+    if name not in known and swept:
+        raise UserError(
+            f"{place} names {name!r}, which is swept over more than seeds: {name_one(swept)}; or "
+            f"make no ablation with {OFF}"
+        )
     if name not in known:
         close = nearest(name, known)
         cure = f"name {close!r}" if close else f"choose one of {sorted(known)}"

@@ -5,6 +5,7 @@ from typing import Any
 
 from tessera.config.base import Reference, Variant, references
 from tessera.config.kinds import SECTIONS
+from tessera.config.points import points_of
 from tessera.config.schema import Config
 from tessera.config.sentences import nearest
 from tessera.errors import UserError
@@ -51,7 +52,8 @@ def fallout(config: Config, off: Mapping[str, Collection[str]]) -> dict[str, dic
 
     Returns:
         section → name → None, or the lists of that variant without what is gone. Where this befalls
-        all points of a sweep, their base stands for them.
+        all points of a sweep, their base stands for them. And `paper: {ablation: None}` where a
+        step of the ablation would be left without its numbers.
     """
     gone: set[Place] = {(section, name) for section, names in off.items() for name in names}
     found: dict[str, dict[str, Any]] = {}
@@ -66,7 +68,26 @@ def fallout(config: Config, off: Mapping[str, Collection[str]]) -> dict[str, dic
                     gone.add((section, name))
                 if left is None or left:
                     found.setdefault(section, {})[name] = left
-    return {section: _as_written(config, section, found[section]) for section in found}
+    written = {section: _as_written(config, section, found[section]) for section in found}
+    return written | ({"paper": {"ablation": None}} if _ablation_falls(config, gone) else {})
+
+
+def _ablation_falls(config: Config, gone: Collection[Place]) -> bool:
+    """Whether an evaluation of the ablation, as far as any is left, lacks one of its steps."""
+    wanted = config.paper.ablation
+
+    def left(section: str, name: str) -> set[str]:
+        members = {name, *points_of(config.points, section, name)} & {*getattr(config, section)}
+        return {member for member in members if (section, member) not in gone}
+
+    if wanted is None:
+        return False
+    evaluations = left("evaluations", wanted.evaluation)
+    return not evaluations or any(
+        left("samplings", row.sampling).isdisjoint(config.evaluations[name].samplings)
+        for name in evaluations
+        for row in wanted.rows
+    )
 
 
 def _as_written(config: Config, section: str, overlay: dict[str, Any]) -> dict[str, Any]:
@@ -81,7 +102,7 @@ def _as_written(config: Config, section: str, overlay: dict[str, Any]) -> dict[s
         point = config.points.get(section, {}).get(name)
         alike = point and all(
             other in overlay and overlay[other] == left
-            for other in _points_of(config, section, point.base)
+            for other in points_of(config.points, section, point.base)
         )
         written[point.base if point and alike else name] = lists
     return written
@@ -92,14 +113,9 @@ def _folded(config: Config, section: str, names: list[str]) -> list[str]:
     found = []
     for name in names:
         point = config.points.get(section, {}).get(name)
-        whole = point and set(_points_of(config, section, point.base)) <= set(names)
+        whole = point and set(points_of(config.points, section, point.base)) <= set(names)
         found.append(point.base if point and whole else name)
     return list(dict.fromkeys(found))
-
-
-def _points_of(config: Config, section: str, base: str) -> list[str]:
-    points = config.points.get(section, {})
-    return [name for name, point in points.items() if point.base == base]
 
 
 def _left(variant: Variant, gone: Collection[Place]) -> dict[str, list[str]] | None:

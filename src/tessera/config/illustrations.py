@@ -64,7 +64,7 @@ class Patches(Variant):
     tokens: Annotated[Name, Reference("tokens")]
     split: Split = Field("validation", description="images that the patches come from")
     images: int = Field(
-        5000, ge=1, description="images that are looked at, the first ones of the split"
+        5000, ge=1, description="images that are looked at, spread evenly over the split"
     )
     clusters: int = Field(
         10,

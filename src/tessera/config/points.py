@@ -34,6 +34,21 @@ Points = Mapping[str, Mapping[str, Point]]
 """Section → variant → the point that it is; a variant that no sweep made is absent."""
 
 
+NAMED = 5
+"""Points that a sentence lists; the rest is a number."""
+
+
+def points_of(points: Points, section: str, base: str) -> list[str]:
+    """The points of a swept variant; none where it is not swept."""
+    return [name for name, point in points.get(section, {}).items() if point.base == base]
+
+
+def name_one(names: Sequence[str]) -> str:
+    """The cure where a swept variant is named and only one of its points can be meant."""
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return f"name one of its points: {', '.join(names[:NAMED])}{more}"
+
+
 def short_words(axes: Sequence[Axis]) -> dict[Axis, str]:
     """The name of each axis: its last word, or more of them where another axis ends alike.
 
@@ -76,7 +91,7 @@ def number(value: Any) -> Any:
 
 
 def point_name(base: str, words: Mapping[Axis, str], values: Mapping[Axis, Any]) -> str:
-    """The name of a point: it depends on no other point, so that adding one renames none."""
+    """The name of a point: other points matter to its words alone, see `short_words`."""
     parts = [f"{words[axis]}_{value_word(value)}" for axis, value in values.items()]
     return "_".join([base, *parts])
 

@@ -2,9 +2,10 @@
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from tessera.config.points import number
 from tessera.errors import UserError
 
 LIMIT = 1000
@@ -14,40 +15,67 @@ Raw = Mapping[str, Any]
 """Settings as they stand in a file."""
 
 
-def own_points(place: str, sweep: Any) -> Iterator[Raw]:
+def own_points(place: str, sweep: Any) -> list[Raw]:
     """What each point of a variant's own sweep sets; one that sets nothing where it has none.
 
+    The settings of a point are in the order of their paths, however the file orders them: its name
+    follows them.
+
     Raises:
-        UserError: it is neither a grid nor a list of points, or without any.
+        UserError: it is neither a grid nor a list of points, or without any; it sweeps what it may
+            not, or a setting along with a part of it; or two points set the same.
     """
     place += ".sweep"
     if sweep is None:
-        yield {}
-    elif isinstance(sweep, Mapping):
-        # An overlay takes an axis away with null, as it does with variants.
-        axes = {path: values for path, values in sweep.items() if values is not None}
-        for path, values in axes.items():
-            _require_list(f"{place}.{path}", values, "value")
-            _require_setting(place, path)
-        require_few(place.removesuffix(".sweep"), math.prod(map(len, axes.values())))
-        for chosen in itertools.product(*axes.values()):
-            yield dict(zip(axes, chosen, strict=True))
-    else:
-        if not isinstance(sweep, list | tuple):
+        return [{}]
+    points = _grid(place, sweep) if isinstance(sweep, Mapping) else _list(place, sweep)
+    _require_apart(place, {path for point in points for path in point})
+    seen: list[Raw] = []
+    for point in points:
+        read = {path: number(value) for path, value in point.items()}
+        if read in seen:
+            said = ", ".join(f"{path}: {value}" for path, value in point.items())
+            raise UserError(f"{place} has two points that set the same ({said}): remove one")
+        seen.append(read)
+    return points
+
+
+def _grid(place: str, sweep: Mapping[Any, Any]) -> list[Raw]:
+    """The points of a full grid, of which the last axis by path turns fastest."""
+    for path in sweep:
+        _require_setting(place, path)
+    # An overlay takes an axis away with null, as it does with variants.
+    axes = {path: sweep[path] for path in sorted(sweep) if sweep[path] is not None}
+    for path, values in axes.items():
+        for value in values if isinstance(values, list | tuple) else [values]:
+            _require_no_map(place, path, value)
+        _require_list(f"{place}.{path}", values, "value")
+    require_few(place.removesuffix(".sweep"), math.prod(map(len, axes.values())))
+    grid = itertools.product(*axes.values())
+    return [dict(zip(axes, chosen, strict=True)) for chosen in grid]
+
+
+def _list(place: str, sweep: Any) -> list[Raw]:
+    """The points that a list gives one by one."""
+    if not isinstance(sweep, list | tuple):
+        raise UserError(
+            f"{place} is {sweep!r}, which is no sweep: write a map from settings to lists of "
+            "values, or a list of points"
+        )
+    _require_list(place, sweep, "point")
+    require_few(place.removesuffix(".sweep"), len(sweep))
+    points: list[Raw] = []
+    for point in sweep:
+        if not isinstance(point, Mapping) or not point:
             raise UserError(
-                f"{place} is {sweep!r}, which is no sweep: write a map from settings to lists of "
-                "values, or a list of points"
+                f"{place} is a list, and {point!r} in it is no point: write each as a map from "
+                "settings to values, such as `{seed: 1}`"
             )
-        _require_list(place, sweep, "point")
-        for point in sweep:
-            if not isinstance(point, Mapping) or not point:
-                raise UserError(
-                    f"{place} is a list, and {point!r} in it is no point: write each as a map from "
-                    "settings to values, such as `{seed: 1}`"
-                )
-            for path in point:
-                _require_setting(place, path)
-            yield point
+        for path, value in point.items():
+            _require_setting(place, path)
+            _require_no_map(place, path, value)
+        points.append({path: point[path] for path in sorted(point)})
+    return points
 
 
 def _require_list(place: str, values: Any, what: str) -> None:
@@ -61,8 +89,32 @@ def _require_list(place: str, values: Any, what: str) -> None:
 
 
 def _require_setting(place: str, path: Any) -> None:
-    if path in ("label", "extends", "sweep"):
+    if not isinstance(path, str):
+        written = "null" if path is None else str(path).lower()
+        raise UserError(
+            f"{place} has the key {written}, which YAML does not read as text: name a setting "
+            "there, such as `seed`"
+        )
+    if path.split(".")[0] in ("label", "extends", "sweep"):
         raise UserError(f"{place} names {path!r}, which makes no other result: remove it there")
+
+
+def _require_no_map(place: str, path: str, value: Any) -> None:
+    if isinstance(value, Mapping):
+        below = next(iter(value), "SETTING")
+        raise UserError(
+            f"{place}.{path} is given a map of settings, which would take the place of all that "
+            f"stands there: name each setting by its dotted path, such as `{path}.{below}`"
+        )
+
+
+def _require_apart(place: str, paths: Iterable[str]) -> None:
+    """Raises where one path leads to a part of what another one sets."""
+    for one, other in itertools.permutations(sorted(paths), 2):
+        if other.startswith(f"{one}."):
+            raise UserError(
+                f"{place} sweeps {one!r} and {other!r}, which is a part of it: sweep one of the two"
+            )
 
 
 def require_few(place: str, count: int) -> None:

@@ -30,6 +30,10 @@ Sections = Mapping[str, Mapping[str, Raw]]
 Origin = tuple[str, str]
 """Section and name of a variant that has a `sweep` of its own."""
 
+LONGEST = 200
+"""Characters of a point's name: file systems take 255 bytes, of which its files' endings are some.
+"""
+
 Choice = Mapping[Origin, Raw]
 """Which point of each sweep a variant stands on: the settings that the sweep gives it."""
 
@@ -82,6 +86,9 @@ def expand(
         for name, entry in sections[section].items():
             if not isinstance(entry, Mapping):
                 variants[name] = entry  # the schema refuses it
+                continue
+            if not isinstance(name, str):  # likewise
+                variants[name] = {key: value for key, value in entry.items() if key != "sweep"}
                 continue
             found = _made(section, name, entry, swept)
             if not any(one.choice for one in found):
@@ -164,6 +171,8 @@ def _listed(one: Made, named: Mapping[str, Reference], swept: Swept) -> dict[str
                 continue
             belonging = (point.name for point in points if _agree(one.choice, point.choice))
             filled += [name for name in belonging if name not in entries]
+        if all(isinstance(entry, str) for entry in filled):  # the schema refuses others
+            filled = list(dict.fromkeys(filled))
         raw[field] = filled
     return raw
 
@@ -185,7 +194,7 @@ def _named(section: str, name: str, found: list[Made]) -> Iterator[Made]:
     """The points of a variant with their names and labels.
 
     Raises:
-        UserError: two of them have one name.
+        UserError: two of them have one name, or a name is too long.
     """
     axes = list(dict.fromkeys(axis for one in found for axis, _ in _axes(section, name, one)))
     words = short_words(axes)
@@ -197,6 +206,12 @@ def _named(section: str, name: str, found: list[Made]) -> Iterator[Made]:
             raise UserError(
                 f"config: two points of the sweep of {section}.{name} are called {called!r}: "
                 "give each of them other values"
+            )
+        if len(called) > LONGEST:
+            raise UserError(
+                f"config: a point of the sweep of {section}.{name} is called {called[:40]!r}… with "
+                f"{len(called)} characters, and {LONGEST} are the most for the name of a folder: "
+                "write it as a variant of its own, with a shorter name"
             )
         seen.add(called)
         label = f"{_label(name, one.raw)}, {point_text(words, values)}"

@@ -15,16 +15,18 @@ Codes = NDArray[np.integer]
 
 
 @dataclass(frozen=True)
-class FirstTokens:
-    """The tokens of the first images of a split.
+class SomeTokens:
+    """The tokens of some images of a split.
 
     Attributes:
-        codes: [N, views, L], image i's in row i.
+        codes: [N, views, L].
         labels: [N], classes.
+        numbers: [N], the images' places in the split's order, ascending.
     """
 
     codes: Codes
     labels: NDArray[np.integer]
+    numbers: NDArray[np.integer]
 
 
 @dataclass(frozen=True)
@@ -42,37 +44,36 @@ class Place:
     position: int
 
 
-def read_first(parts: Sequence[Path], images: int) -> FirstTokens:
-    """Reads the tokens of images 0 to `images` - 1, or of all where there are not as many.
+def read_some(parts: Sequence[Path], wanted: NDArray[np.integer]) -> SomeTokens:
+    """Reads the tokens of some images.
 
-    Of parts that hold others too, only the chunks are read in which they lie.
+    Of parts that hold others too, only the chunks are read in which they lie: all of them where the
+    images are spread, but not all at once.
 
     Args:
         parts: all files of a split.
-        images: how many images.
+        wanted: [N], numbers of the images, ascending, at least one.
 
     Raises:
-        UserError: a part is damaged, an image is missing or there twice, or there is none.
+        UserError: a part is damaged, or an image is missing or there twice.
     """
     read: dict[str, list[NDArray[np.integer]]] = {"codes": [], "label": [], "number": []}
-    held = 0
     for part in parts:
         with open_part(part) as group:
             numbers = np.asarray(array_of(group, "number", part)[:])
-            held += len(numbers)
-            (rows,) = np.nonzero(numbers < images)
+            (rows,) = np.nonzero(np.isin(numbers, wanted))
             if len(rows):
                 for name, found in read.items():
                     found.append(np.asarray(array_of(group, name, part).oindex[rows]))
-    wanted = min(images, held)
     numbers = np.concatenate([*read["number"], np.zeros(0, np.int64)])
     order = np.argsort(numbers)
-    if not wanted or not np.array_equal(numbers[order], np.arange(wanted)):
+    if not np.array_equal(numbers[order], wanted):
         raise UserError(
-            f"the parts beside {parts[0]} do not hold each of the first {wanted} images once: "
-            "delete them and run again"
+            f"the parts beside {parts[0]} do not hold each of {len(wanted)} images once that the "
+            "split has: delete them and run again"
         )
-    return FirstTokens(np.concatenate(read["codes"])[order], np.concatenate(read["label"])[order])
+    codes, labels = (np.concatenate(read[name])[order] for name in ("codes", "label"))
+    return SomeTokens(codes, labels, numbers[order])
 
 
 def spread_codes(counts: NDArray[np.integer], wanted: int, least: int) -> list[int]:
@@ -93,22 +94,23 @@ def spread_codes(counts: NDArray[np.integer], wanted: int, least: int) -> list[i
     return [int(code) for code in often[ranks]]
 
 
-def draw_places(codes: Codes, code: int, wanted: int, seed: int) -> list[Place]:
+def draw_places(tokens: SomeTokens, code: int, wanted: int, seed: int) -> list[Place]:
     """A draw of places where a code comes, no two in one image.
 
     The draw depends on the seed, the code and the tokens alone.
 
     Args:
-        codes: [N, views, L], image i's in row i.
+        tokens: those of the images that are drawn from.
         code: the code.
         wanted: how many; fewer where it comes in fewer images.
         seed: of the draw.
     """
-    found = np.argwhere(codes == code)
+    found = np.argwhere(tokens.codes == code)
     draw = np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, code])))
     places: dict[int, Place] = {}
-    for image, view, position in found[draw.permutation(len(found))].tolist():
+    for row, view, position in found[draw.permutation(len(found))].tolist():
         if len(places) == wanted:
             break
+        image = int(tokens.numbers[row])
         places.setdefault(image, Place(image, view, position))
     return list(places.values())

@@ -99,8 +99,9 @@ def measure_stability(
 
     Returns:
         One row for each tokenizer and level, in that order: `tokenizer`, `snr_db`, `images`,
-        `seeds`, and mean and (population) standard deviation over images and seeds of the two
-        measures: `changed_mean`, `changed_std`, `cosine_mean`, `cosine_std`.
+        `seeds`, and mean and sample standard deviation (n - 1) over images and seeds of the two
+        measures: `changed_mean`, `changed_std`, `cosine_mean`, `cosine_std`. A single image under
+        a single seed has a deviation of 0.
 
     Raises:
         UserError: there are no images, levels, seeds or tokenizers.
@@ -140,12 +141,16 @@ def measure_stability(
                 "images": len(images),
                 "seeds": len(seeds),
                 "changed_mean": changed.mean().item(),
-                "changed_std": changed.std(correction=0).item(),
+                "changed_std": _deviation(changed),
                 "cosine_mean": cosine.mean().item(),
-                "cosine_std": cosine.std(correction=0).item(),
+                "cosine_std": _deviation(cosine),
             }
         )
     return rows
+
+
+def _deviation(values: Tensor) -> float:
+    return values.std().item() if len(values) > 1 else 0.0
 
 
 def _unit_floats(images: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ with it (`tessera.fingerprint` reads Python alone).
 
 import base64
 import io
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -110,8 +111,17 @@ def page(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
     )
     filled = {name: list(shown) for name, shown in categories.items() if shown}
-    return environment.from_string(_PAGE).render(title=title, facts=facts, categories=filled)
+    return environment.from_string(_PAGE).render(
+        title=title,
+        facts=facts,
+        categories=filled,
+        titles=Counter(shown.title for some in filled.values() for shown in some),
+        second=Markup(_NAMED_SECOND),
+    )
 
+
+_NAMED_SECOND = ":is(#table-unconditional,#table-conditional,#table-linear_probe,#table-trainings)"
+"""Tables whose second column names the row; the first one says of what kind it is."""
 
 _PAGE = """\
 <!DOCTYPE html>
@@ -127,7 +137,7 @@ _PAGE = """\
 :root{color-scheme:light}
 *{box-sizing:border-box}
 body{font:16px/1.5 system-ui,sans-serif;color:#222;background:#fff;margin:0 auto;
-  max-width:76rem;padding:1.5rem;overflow-wrap:break-word}
+  max-width:90rem;padding:1.5rem;overflow-wrap:break-word}
 h1{font-size:1.8rem;line-height:1.2;margin:.5rem 0 1rem}
 h2{font-size:1.35rem;border-bottom:2px solid #222;margin:3rem 0 1rem;padding-bottom:.2rem}
 h3{font-size:1.05rem;margin:2rem 0 .4rem}
@@ -153,12 +163,20 @@ img{display:block;max-width:100%;height:auto;margin:.6rem 0}
 table{border-collapse:collapse;border-top:2px solid #222;border-bottom:2px solid #222;
   font-size:.85rem}
 .note{font-size:.85rem;color:#444;max-width:46rem;margin:0 0 .5rem}
-th{border-bottom:1px solid #222;vertical-align:bottom}
+summary{cursor:pointer}
 th,td{padding:.2rem .6rem;white-space:nowrap}
+th{border-bottom:1px solid #222;vertical-align:bottom;white-space:normal}
 .text{text-align:left}
 .number{text-align:right;font-variant-numeric:tabular-nums}
+tr{background:#fff}
 tbody tr:nth-child(even){background:#f4f4f4}
-@media(min-width:50rem){.half{grid-column:span 1}}
+@media(min-width:50rem){
+  .half{grid-column:span 1}
+  /* What names a row stays in sight. Some tables begin with a column of few kinds. */
+  :is(th,td):first-child{position:sticky;left:0;background:inherit}
+  {{ second }} :is(th,td):first-child{position:static}
+  {{ second }} :is(th,td):nth-child(2){position:sticky;left:0;background:inherit}
+}
 @media(max-width:40rem){
   body{padding:.8rem}
   dl{grid-template-columns:1fr}
@@ -168,10 +186,14 @@ tbody tr:nth-child(even){background:#f4f4f4}
   body{font-size:10pt;max-width:none;padding:0}
   nav,.files{display:none}
   h2,h3{break-after:avoid}
-  figure{break-inside:avoid}
+  figcaption{break-after:avoid}
+  figure:has(img),figcaption p,tr{break-inside:avoid}
+  .half{grid-column:span 1}
+  summary{display:none}
+  details::details-content{content-visibility:visible;block-size:auto}
   .wide{overflow:visible}
   table{font-size:6.5pt}
-  th,td{padding:.1rem .25rem;white-space:normal}
+  td,th{padding:.1rem .25rem;white-space:normal}
 }
 </style>
 </head>
@@ -192,7 +214,8 @@ package versions.</p>
 <li><a href="#category-{{ loop.index }}"><strong>{{ name }}</strong></a>:
 <ul>
 {% for item in items %}
-<li><a href="#{{ item.anchor }}">{{ item.title }}</a></li>
+<li><a href="#{{ item.anchor }}">{{ item.title }}{{
+  " (" ~ item.kind ~ ")" if titles[item.title] > 1 }}</a></li>
 {% endfor %}
 </ul></li>
 {% endfor %}
@@ -216,7 +239,7 @@ package versions.</p>
 {% endif %}
 {% if item.table %}
 {% set note, table = item.markup %}
-<p class="note">{{ note }}</p>
+<details class="note"><summary>how to read it</summary>{{ note }}</details>
 <div class="wide" role="region" tabindex="0" aria-label="{{ item.title }}">{{ table }}</div>
 {% endif %}
 <p class="files">{% for text, file in item.files.items() %}

@@ -11,7 +11,7 @@ names them), and is empty elsewhere.
 
 import csv
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Annotated, Any, Literal, Self
@@ -24,8 +24,8 @@ Reference = Literal["imagenet-validation", "adm-statistics"]
 Name = Literal["linear_probe", "unconditional", "conditional", "tokenizer_rfid"]
 
 SHA256 = "df1c40b7929033a9f3f6ed542dac7ffb7a93e962fc67c3f989544ededdd37f28"
-"""Digest of the file. It stands in the source, by which the stages that show the rows are versioned:
-a changed number asks for a decision about them, as changed code does."""
+"""Digest of the file. It is in the source, by which the stages that show the rows are versioned: a
+changed number asks for a decision about them, as changed code does."""
 
 _UNITS = {"M": 10**6, "B": 10**9}
 
@@ -60,6 +60,7 @@ class PublishedRow(BaseModel):
         source: the paper that tabulates the row.
         reference: what the FID is measured against, where that is known.
         reference_source: how it is known.
+        printed: column of the file → the number as the paper prints it, with all its digits.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -78,6 +79,7 @@ class PublishedRow(BaseModel):
     source: str = Field(pattern=r"^arXiv \d{4}\.\d{5}$")
     reference: Reference | None = None
     reference_source: str | None = None
+    printed: Mapping[str, str] = {}
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -107,7 +109,7 @@ def read(lines: Iterable[str]) -> list[PublishedRow]:
     for number, cells in enumerate(csv.DictReader(lines), start=2):
         given: dict[str, Any] = {key: value for key, value in cells.items() if value != ""}
         try:
-            rows.append(PublishedRow.model_validate(given))
+            rows.append(PublishedRow.model_validate({**given, "printed": given}))
         except ValidationError as error:
             raise ValueError(f"line {number} of the published results: {error}") from error
     return rows

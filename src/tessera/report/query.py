@@ -1,4 +1,4 @@
-"""Rows of a table of text: which of them a filter keeps, their order, and a terminal's view."""
+"""Rows of a table of text: which of them a filter keeps, and their order."""
 
 import csv
 import math
@@ -20,9 +20,6 @@ _COMPARE: dict[str, Callable[[float, float], bool]] = {
     ">": lambda one, other: one > other,
     ">=": lambda one, other: one >= other,
 }
-
-LEAST = 6
-"""Characters that a shortened column keeps."""
 
 
 @dataclass(frozen=True)
@@ -117,30 +114,14 @@ def sort_rows(rows: Sequence[Row], column: str, reverse: bool) -> list[Row]:
     return filled + [row for row in rows if not row[column]]
 
 
-def layout(rows: Sequence[Row], columns: Sequence[str], width: int | None) -> str:
-    """Rows below their headings, numbers to the right, in at most `width` characters a line.
-
-    The longest columns of text are shortened first; numbers never are, nor is a column to less
-    than six characters, so that lines of many columns may be longer. None shortens nothing.
-    """
-    numeric = {
-        name
-        for name in columns
-        if all(as_number(row[name]) is not None for row in rows if row[name])
-    }
-    cells = [list(columns)]
-    cells += [[_shown(row[name], name in numeric) for name in columns] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    if width is not None:
-        _shorten(widths, [name not in numeric for name in columns], width)
-    lines = []
-    for line in cells:
-        fitted = [
-            text.rjust(size) if name in numeric else _cut(text, size).ljust(size)
-            for text, size, name in zip(line, widths, columns, strict=True)
-        ]
-        lines.append("  ".join(fitted).rstrip())
-    return "\n".join(lines)
+def shortest_name(column: str, columns: Sequence[str]) -> str:
+    """The fewest last words of a column by which `find_column` finds it: `semantic.top_k`."""
+    words = column.split(".")
+    for first in range(len(words) - 1, 0, -1):
+        name = ".".join(words[first:])
+        if name not in columns and sum(other.endswith(f".{name}") for other in columns) == 1:
+            return name
+    return column
 
 
 def as_number(text: str) -> float | None:
@@ -157,28 +138,3 @@ def _equal(cell: str, value: str) -> bool:
     if one is not None and other is not None:
         return one == other
     return fnmatchcase(cell, value)
-
-
-def _shown(text: str, numeric: bool) -> str:
-    """A cell as people read it: six digits of a fraction."""
-    number = as_number(text) if numeric else None
-    return text if number is None or number.is_integer() else f"{number:.6g}"
-
-
-def _shorten(widths: list[int], text: Sequence[bool], width: int) -> None:
-    """Takes characters from the widest columns of text until a line fits, if it can."""
-    while sum(widths) + 2 * (len(widths) - 1) > width:
-        longest = max(
-            (i for i in range(len(widths)) if text[i]), key=lambda i: widths[i], default=None
-        )
-        if longest is None or widths[longest] <= LEAST:
-            return
-        widths[longest] -= 1
-
-
-def _cut(text: str, size: int) -> str:
-    """Text in so many characters; what identifies a name is often at its end, so both ends stay."""
-    if len(text) <= size:
-        return text
-    kept = size - 1
-    return f"{text[: kept - kept // 2]}…{text[len(text) - kept // 2 :]}"

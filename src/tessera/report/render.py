@@ -3,6 +3,7 @@
 import csv
 import html
 import io
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -54,6 +55,7 @@ def to_latex(table: Table) -> str:
         r"  \centering",
         f"  \\caption{{{latex_escape(table.caption)}}}",
         f"  \\label{{tab:{table.name.replace('_', '-')}}}",
+        r"  \vspace{4pt}",
         r"  \footnotesize"
         if len(columns) <= NARROW
         else r"  \scriptsize\setlength{\tabcolsep}{3pt}",
@@ -78,7 +80,8 @@ def to_html(table: Table) -> str:
         marked, name = zip(kinds, cells, strict=True), tag.partition(" ")[0]
         return "".join(f'<{tag} class="{kind}">{cell}</{name}>' for kind, cell in marked)
 
-    head = row('th scope="col"', [html.escape(column.heading) for column in table.visible])
+    headings = [html.escape(column.heading).replace("\n", "<br>\n") for column in table.visible]
+    head = row('th scope="col"', headings)
     body = _cells(table, html.escape, "<strong>{}</strong>")
     lines = [
         "<!DOCTYPE html>",
@@ -150,12 +153,14 @@ _LATEX = {
     "↓": r"$\downarrow$",
     "↑": r"$\uparrow$",
     "–": "--",
+    "\N{MINUS SIGN}": "$-$",
     **{sign: f"\\{sign}" for sign in "&%$#_{}"},
 }
 
 
 def latex_escape(text: str) -> str:
-    """Text as LaTeX sets it, sign by sign."""
+    """Text as LaTeX sets it, sign by sign; a hyphen before a number is a minus."""
+    text = re.sub(r"(?<![\w.)])-(?=\d)", "\N{MINUS SIGN}", text)
     return "".join(_LATEX.get(sign, sign) for sign in text)
 
 

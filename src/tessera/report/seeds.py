@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tessera.config.canonical import canonical_json
-from tessera.report.collection import Collection
+from tessera.report.collection import Card, Collection
 
 FILTERS = ("semantic", "codes", "masked")
 """Settings of a sampling that say how it draws: first words of swept settings."""
@@ -53,6 +53,18 @@ def family(cards: Collection, section: str, variant: str) -> Family:
         return Family(variant)
     others = {name: value for name, value in point.settings.items() if not is_seed(name)}
     return Family(point.base, canonical_json(others))
+
+
+def without_seeds(node: Any) -> Any:
+    """A node with all of its seeds taken out: what results share that differ in seeds alone."""
+    if isinstance(node, Mapping):
+        return {key: without_seeds(value) for key, value in node.items() if key != "seed"}
+    return [without_seeds(one) for one in node] if isinstance(node, list) else node
+
+
+def replicas(evaluation: Card) -> str:
+    """A key that evaluations of sample sets share which differ in seeds alone, as text."""
+    return canonical_json(without_seeds(evaluation.node))
 
 
 def is_swept_over_filters(cards: Collection, sampling: str) -> bool:

@@ -1,8 +1,9 @@
 """Cards grouped by the variant of the config file that they come from, a sweep as one."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from tessera.config.points import said
 from tessera.report.collection import Card, Collection, group_by
 
 
@@ -11,7 +12,7 @@ class Group:
     """The jobs of one variant, or of all points that one variant is swept to.
 
     Attributes:
-        name: the name to show.
+        name: the name to show; of sweeps that share one, with the settings that are swept.
         cards: the jobs, in the order of the config.
         points: how many variants they are; 1 where nothing is swept.
     """
@@ -33,7 +34,21 @@ def sweep_groups(cards: Collection, found: Sequence[Card]) -> list[Group]:
     for jobs in groups.values():
         variants = list(dict.fromkeys(card.variant for card in jobs))
         made.append(Group(_name(cards, jobs[0].section, variants), jobs, len(variants)))
-    return made
+    names = [group.name for group in made]
+    return [
+        replace(group, name=f"{group.name}, {swept}")
+        if names.count(group.name) > 1 and (swept := _swept(cards, group.cards[0]))
+        else group
+        for group in made
+    ]
+
+
+def _swept(cards: Collection, card: Card) -> str:
+    """What the sweep sets that made a job: "top-k"; nothing where there is none."""
+    point = cards.point(card.section, card.variant)
+    if point is None:
+        return ""
+    return ", ".join(said(setting.rpartition(".")[2]) for setting in point.settings)
 
 
 def _name(cards: Collection, section: str, variants: Sequence[str]) -> str:

@@ -15,6 +15,9 @@ Cell = tuple[int, str]
 
 EMPTY = "–"  # an en dash, as print sets an empty cell
 
+PRINTED = "printed"
+"""Key of a row's numbers that are shown as somebody else printed them: column → text."""
+
 
 def shown(value: Any) -> str:
     """A value as people read it: four digits of a fraction, thousands apart, yes and no."""
@@ -48,7 +51,14 @@ def score(value: float | None) -> str:
     """A score or distance as papers write it: two digits after the point, three of a small one."""
     if value is None:
         return EMPTY
-    return f"{value:.3g}" if abs(value) < 1 else f"{value:.2f}".rstrip("0").rstrip(".")
+    return f"{value:#.3g}" if abs(value) < 1 else f"{value:.2f}"
+
+
+def with_spread(value: float, spread: float) -> str:
+    """A mean and its deviation, which is known to two digits: both end at the second of them."""
+    exponent = int(f"{spread:.1e}".partition("e")[2])
+    digits = max(0, 1 - exponent)
+    return f"{value:.{digits}f} ± {spread:.{digits}f}"
 
 
 def fixed(digits: int) -> Callable[[float | None], str]:
@@ -64,7 +74,8 @@ class Column:
         key: the value's key in a row, and the column's name in the CSV file.
         title: heading where people read; "" keeps the column for the CSV file.
         best: which value is the best one: it is set in bold, and the heading gets an arrow.
-        spread: key of the standard deviation, shown after "±".
+        spread: key of the standard deviation, shown after "±"; a value whose deviation reaches
+            another one is not marked as the best.
         show: value → text.
         data: whether the CSV file has the column.
     """
@@ -83,12 +94,22 @@ class Column:
 
     def text(self, row: Row) -> str:
         """A row's cell as people read it."""
-        text = self.show(row.get(self.key))
-        spread = row.get(self.spread) if self.spread else None
-        if spread is None:
-            return text
-        # Two digits of a deviation are all that it is known to.
-        return f"{text} ± {f'{spread:.2g}' if self.show is shown else self.show(spread)}"
+        value, spread = row.get(self.key), self.spread_of(row)
+        if spread and value is not None:
+            scale = 100 if self.show is percent else 1
+            return with_spread(scale * value, scale * spread)
+        text: str = row.get(PRINTED, {}).get(self.key) or self.show(value)
+        return text if spread is None else f"{text} ± 0"
+
+    def spread_of(self, row: Row) -> float | None:
+        """The standard deviation of a row's value, where it has one."""
+        return row.get(self.spread) if self.spread else None
+
+    def is_apart(self, row: Row, other: Row) -> bool:
+        """Whether two rows' values differ by more than the larger of their deviations."""
+        reach = max(self.spread_of(row) or 0.0, self.spread_of(other) or 0.0)
+        apart: bool = abs(row[self.key] - other[self.key]) > reach
+        return apart
 
 
 @dataclass(frozen=True)
@@ -126,7 +147,7 @@ class Table:
         """The best cells: of each ranked column with two values or more, all that reach the best.
 
         A column whose rows differ in `alike` has none: distances between sets of different counts
-        are not comparable.
+        are not comparable. Nor is a value marked from which another one is not apart.
         """
         marks: set[Cell] = set()
         groups = dict.fromkeys(row.get(self.peers) for row in self.rows)
@@ -142,7 +163,10 @@ class Table:
                 continue
             values = [row[column.key] for _, row in cells]
             best = min(values) if column.best == "low" else max(values)
-            marks |= {(i, column.key) for i, row in cells if row[column.key] == best}
+            first = [(i, row) for i, row in cells if row[column.key] == best]
+            others = [row for _, row in cells if row[column.key] != best]
+            if all(column.is_apart(row, other) for _, row in first for other in others):
+                marks |= {(i, column.key) for i, _ in first}
         return marks
 
     def is_number(self, column: Column) -> bool:

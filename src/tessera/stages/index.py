@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from tessera.config.load import load
 from tessera.config.schema import Config
 from tessera.errors import UserError
 from tessera.io.cards import fault, open_card
@@ -30,7 +29,7 @@ from tessera.report.page import Shown, page, within
 from tessera.report.pictures.catalogue import Picture, pictures
 from tessera.report.render import parts_of_page
 from tessera.stages.job import Job, log, run
-from tessera.stages.tables import card_parser
+from tessera.stages.tables import card_parser, read_config
 
 STAGE = "index"
 
@@ -38,7 +37,7 @@ STAGE = "index"
 def work(job: Job) -> None:
     """Writes `index.html` and its card beside it."""
     arguments = job.arguments
-    results, config = arguments.card.parent, load(arguments.config)
+    results, config = arguments.card.parent, read_config(job)
     cards = collect(arguments.cards, results, labels_of(config))
     job.record(cards.digests())
     made = set()

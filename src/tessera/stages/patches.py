@@ -1,7 +1,10 @@
 """What a code sees: patches of images that got the same token, a row of `patches.png` a code.
 
-Reads the tokens of the first images of a split and those images that it shows; no network runs. A
-code of an autoencoder was made of more than its patch: the picture shows the square of the grid.
+Reads the tokens of images spread evenly over a split, for many sources hold one class after the
+other, and then the images that it shows; no network runs. These lie all over the split too: each
+shard that holds one is read once, from front to back where it is a tar, and only they are decoded
+and kept. So a picture of 100 patches may read 100 shards, or all where there are fewer. A code of
+an autoencoder was made of more than its patch: the picture shows the square of the grid.
 """
 
 import sys
@@ -13,8 +16,8 @@ import numpy as np
 
 from tessera.config.data import Views
 from tessera.config.illustrations import Patches
-from tessera.data.images import ShardIndex
-from tessera.data.occurrences import FirstTokens, Place, draw_places, read_first, spread_codes
+from tessera.data.images import ShardIndex, spread
+from tessera.data.occurrences import Place, SomeTokens, draw_places, read_some, spread_codes
 from tessera.errors import UserError
 from tessera.io.images import write_png
 from tessera.report.pictures.lettering import shortened
@@ -32,12 +35,11 @@ def work(job: Job) -> None:
     facts = _facts(job, settings.split)
     job.input("shards", arguments.shards, "shards")
     index = ShardIndex(arguments.shards.parent / "index.json")
-    tokens = read_first([part_file(card) for card in arguments.tokens], settings.images)
+    chosen = spread(index.count(settings.split), settings.images)
+    tokens = read_some([part_file(card) for card in arguments.tokens], chosen)
     counts = np.bincount(tokens.codes.ravel(), minlength=facts["vocabulary"])
     codes = spread_codes(counts, settings.clusters, settings.patches)
-    drawn = {
-        code: draw_places(tokens.codes, code, settings.patches, settings.seed) for code in codes
-    }
+    drawn = {code: draw_places(tokens, code, settings.patches, settings.seed) for code in codes}
     cuts = _cuts(job, index, drawn, tuple(facts["grid"]), settings)
     entries = [_entry(tokens, code, index.classes, places) for code, places in drawn.items()]
     noun = "cluster" if facts["kind"] == "codebook" else "code"
@@ -97,7 +99,7 @@ def _cuts(
 
 
 def _entry(
-    tokens: FirstTokens, code: int, classes: Sequence[str], places: Sequence[Place]
+    tokens: SomeTokens, code: int, classes: Sequence[str], places: Sequence[Place]
 ) -> dict[str, Any]:
     """How often a code comes, in which classes, and where the patches shown lie."""
     each = (tokens.codes == code).sum(axis=(1, 2))  # [N]

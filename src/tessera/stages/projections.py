@@ -49,7 +49,8 @@ def work(job: Job) -> None:
                 "projection": method,
                 "noise_std": level,
                 "accuracy_mean": mean,
-                "accuracy_std": float(measured.std()),
+                # Of a sample (n - 1); a single seed has none to tell of.
+                "accuracy_std": float(measured.std(ddof=1)) if len(measured) > 1 else 0.0,
                 "expected_accuracy": expected,
             }
             rows.append(row)

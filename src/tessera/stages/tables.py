@@ -4,12 +4,14 @@ Reads cards alone, so every number can be traced: each row names the card that i
 """
 
 import argparse
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from tessera.config.load import load
 from tessera.config.paper import Paper
+from tessera.config.schema import Config
 from tessera.io.files import write_text
 from tessera.report.collection import Collection, collect, labels_of
 from tessera.report.outputs import TABLES, table_files
@@ -39,12 +41,17 @@ def work(job: Job) -> None:
 def read_cards(job: Job) -> Collection:
     """The cards of the command line, with the names of the config where one is given."""
     arguments = job.arguments
-    config = load(arguments.config) if arguments.config else None
+    config = read_config(job) if arguments.config else None
     labels, points = (labels_of(config), config.points) if config else ({}, {})
     paper = Paper.model_validate(job.node["settings"].get("paper", {}))
     cards = collect(arguments.cards, arguments.card.parent.parent, labels, points, paper)
     job.record(cards.digests())
     return cards
+
+
+def read_config(job: Job) -> Config:
+    """The config of the command line."""
+    return load(job.arguments.config, job.arguments.overrides)
 
 
 def remove_old(folder: Path, known: Sequence[str], written: Sequence[Path]) -> None:
@@ -66,8 +73,11 @@ def card_parser(
     )  # fmt: skip
     made.add_argument(
         "--config", type=Path, nargs="+" if titled else "*", default=[], required=titled,
-        help="config files, for labels and title alone",
+        help="config files, for names and title",
     )  # fmt: skip
+    made.add_argument(
+        "--overrides", type=json.loads, default={}, help="settings laid over them, as JSON"
+    )
     return made
 
 

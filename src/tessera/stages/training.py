@@ -250,9 +250,11 @@ def train(
 def _evaluated(model: nn.Module) -> Iterator[nn.Module]:
     """The model in eval mode and without gradients, and afterwards as it was."""
     was_training = model.training
-    with torch.inference_mode():
-        yield model.eval()
-    model.train(was_training)
+    try:
+        with torch.inference_mode():
+            yield model.eval()
+    finally:  # a training goes on after a picture that failed
+        model.train(was_training)
 
 
 def _require_finite(model: nn.Module, steps: int) -> None:

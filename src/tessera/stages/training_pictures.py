@@ -179,10 +179,13 @@ def _last(images: Tensor) -> Pixels:
 
 
 def _alternate(above: Pixels, below: Pixels) -> Pixels:
-    """Two rows of images for each of the columns' lengths: these above those."""
-    starts = range(0, len(above), COLUMNS)
-    rows = [some[start : start + COLUMNS] for start in starts for some in (above, below)]
-    return grid(np.concatenate(rows), min(COLUMNS, len(above)))
+    """A row of these images above a row of those, and so on; white where a last row ends early."""
+    columns = min(COLUMNS, len(above))
+    white = np.full((-len(above) % columns, *above.shape[1:]), 255, np.uint8)
+    above, below = (np.concatenate([some, white]) for some in (above, below))
+    starts = range(0, len(above), columns)
+    rows = [some[start : start + columns] for start in starts for some in (above, below)]
+    return grid(np.concatenate(rows), columns)
 
 
 def _tokenizer(job: Job) -> Path | None:

@@ -83,9 +83,12 @@ def fit(
         on_log: called with the number of updates done, in all processes; its values, which are the
             same in all, join the metrics.
         show: gives pictures of what the model does now, for TensorBoard; called in the first
-            process alone, it must leave the training as it finds it.
+            process alone, it must leave the training as it finds it, even where it fails: that is
+            a line in the log and ends nothing.
         show_every: updates between two calls of `show`, which is also called after the last one; 0
-            calls it never. The same in all processes.
+            calls it never. The same in all processes. A checkpoint that is due goes first, and who
+            is asked to stop draws nothing: pictures of the update that a run goes on from are
+            absent if it was stopped there, or died before they were drawn.
         processes: those that train together.
 
     Returns:
@@ -118,11 +121,13 @@ def fit(
                     _require_numbers(values, done)  # the update itself may have broken the weights
                     if tracker is not None:
                         tracker.write(done, values)
-            if shows and show is not None and tracker is not None:
-                tracker.show(done, show())
             if save and tracker is not None:
                 tracker.flush()
                 checkpoint.save(done, task.state_dict())
+            stops = asked or termination.asked  # now: a scheduler grants seconds
+            if shows and show is not None and tracker is not None and not stops:
+                _show(tracker, done, show)
+                tracker.flush()  # no run that goes on from here draws them again
             if save or shows:
                 processes.barrier()  # here, and not in the next update, where a GPU would wait
             if asked and done < steps:
@@ -135,6 +140,16 @@ def fit(
     if tracker is not None:
         tracker.close()
     return start
+
+
+def _show(tracker: Tracker, done: int, show: Callable[[], Mapping[str, NDArray[np.uint8]]]) -> None:
+    """Draws pictures; what goes wrong is a line in the log, since no result depends on them."""
+    try:
+        tracker.show(done, show())
+    except Exception as error:
+        lines = str(error).splitlines()
+        reason = ": ".join([type(error).__name__, *lines[:1]])
+        log.warning("TensorBoard gets no pictures: after update %d, %s", done, reason)
 
 
 def _resume(task: Task, checkpoint: Checkpoint, processes: Processes) -> int:

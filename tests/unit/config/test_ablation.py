@@ -63,7 +63,25 @@ def test_a_sweep_over_seeds_stands_for_all_of_them():
     raw["samplings"]["vq"]["sweep"] = {"seed": [1, 2]}
     assert validate(raw).paper.ablation.rows[0].sampling == "vq"
     raw["samplings"]["vq"]["sweep"] = {"seed": [1, 2], "semantic.top_k": [5]}
-    with pytest.raises(UserError, match="names 'vq', which is not in samplings"):
+    with pytest.raises(
+        UserError,
+        match=r"rows\.0\.sampling names 'vq', which is swept over more than seeds: name one of its "
+        "points: vq_seed_1_top_k_5, vq_seed_2_top_k_5; or make no ablation",
+    ):
+        validate(raw)
+
+
+def test_seeds_below_evaluation_and_samplings():
+    """Each point of the evaluation measures the samplings of its own seed alone."""
+    raw = copy.deepcopy(RAW)
+    rows = [{"sampling": "vq"}, {"sampling": "cond_ar"}]
+    raw["paper"] = {"ablation": {"evaluation": "digits", "rows": rows}}
+    raw["data"]["digits"]["sweep"] = {"seed": [0, 1]}
+    measured = {name: it.samplings for name, it in validate(raw).evaluations.items()}
+    assert "vq_seed_1" in measured["digits_seed_1"]
+    assert "vq_seed_0" not in measured["digits_seed_1"]
+    raw["evaluations"]["digits"]["samplings"] = ["cond_ar"]
+    with pytest.raises(UserError, match=r"'vq', which evaluations\.digits_seed_0 does not measure"):
         validate(raw)
 
 

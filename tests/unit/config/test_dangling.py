@@ -71,3 +71,39 @@ def test_a_list_without_what_is_off(raw):
         "names 'vq', which is switched off in samplings: name another, or switch off what needs it "
         "too, with `evaluations: {digits: {samplings: [cond_ar]}}`"
     )
+
+
+ABLATION = {"evaluation": "digits", "rows": [{"sampling": "vq"}, {"sampling": "cond_ar"}]}
+
+
+@pytest.mark.parametrize(
+    ("off", "falls"),
+    [
+        ({"samplings": {"vq": None}}, True),
+        ({"extractors": {"cnn": None}}, True),
+        ({"data": {"digits": None}}, True),
+        ({"stage2": {"nar": None}}, False),
+    ],
+    ids=["row", "evaluation", "all", "neither"],
+)
+def test_an_ablation_falls_with_what_it_shows(raw, off, falls):
+    """The overlay makes none where it must, and with it the config is valid."""
+    raw["paper"] = {"ablation": ABLATION}
+    said = sentence(raw, off)
+    proposed = {}
+    for part in re.findall("`([^`]+)`", said):
+        proposed |= yaml.safe_load(part)
+    assert ("paper" in proposed) == falls
+    assert proposed.pop("paper", {"ablation": None}) == {"ablation": None}
+    over = lay(proposed, {"paper": {"ablation": None}} if falls else {})
+    assert (validate(lay(lay(raw, off), over)).paper.ablation is None) == falls
+
+
+def test_an_ablation_stays_while_a_seed_of_each_row_does(raw):
+    """And falls with the last one."""
+    raw["paper"] = {"ablation": ABLATION}
+    raw["samplings"]["vq"]["sweep"] = {"seed": [1, 2]}
+    raw["evaluations"]["digits"]["samplings"] = ["vq_seed_1", "vq_seed_2", "cond_ar"]
+    assert "paper:" not in sentence(raw, {"samplings": {"vq_seed_1": None}})
+    both = {"samplings": {"vq_seed_1": None, "vq_seed_2": None}}
+    assert "`paper: {ablation: null}`" in sentence(raw, both)

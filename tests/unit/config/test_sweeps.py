@@ -46,17 +46,17 @@ def test_a_grid_becomes_a_variant_a_point(changed):
 
 
 def test_several_axes_are_a_full_grid(changed):
-    """The last one turns fastest; settings beside the swept ones of a map stay."""
+    """Settings beside the swept ones of a map stay."""
     config = changed(
         {"samplings.cond_ar.sweep": {"semantic.temperature": ["1e-1", 0.8], "seed": [1, 2]}}
     )
     assert {n: p.settings for n, p in made(config, "samplings", "cond_ar").items()} == {
-        "cond_ar_temperature_0p1_seed_1": {"semantic.temperature": 0.1, "seed": 1},
-        "cond_ar_temperature_0p1_seed_2": {"semantic.temperature": 0.1, "seed": 2},
-        "cond_ar_temperature_0p8_seed_1": {"semantic.temperature": 0.8, "seed": 1},
-        "cond_ar_temperature_0p8_seed_2": {"semantic.temperature": 0.8, "seed": 2},
+        "cond_ar_seed_1_temperature_0p1": {"semantic.temperature": 0.1, "seed": 1},
+        "cond_ar_seed_2_temperature_0p1": {"semantic.temperature": 0.1, "seed": 2},
+        "cond_ar_seed_1_temperature_0p8": {"semantic.temperature": 0.8, "seed": 1},
+        "cond_ar_seed_2_temperature_0p8": {"semantic.temperature": 0.8, "seed": 2},
     }
-    drawn = config.samplings["cond_ar_temperature_0p1_seed_2"]
+    drawn = config.samplings["cond_ar_seed_2_temperature_0p1"]
     assert (drawn.semantic.temperature, drawn.semantic.top_k, drawn.seed) == (0.1, 4, 2)
 
 
@@ -68,7 +68,7 @@ def test_a_list_gives_the_points_themselves(changed):
     assert {name: dict(point.settings) for name, point in points.items()} == {
         "vq_top_k_5": {"semantic.top_k": 5},
         "vq_top_p_0p8": {"semantic.top_p": 0.8},
-        "vq_top_k_9_seed_3": {"semantic.top_k": 9, "seed": 3},
+        "vq_seed_3_top_k_9": {"semantic.top_k": 9, "seed": 3},
     }
     assert config.samplings["vq_top_p_0p8"].semantic.top_k is None
     assert config.samplings["vq_top_p_0p8"].semantic.temperature == 0.5
@@ -147,6 +147,27 @@ def test_words_are_as_short_as_they_can_be():
     assert short_words([semantic, own]) == {semantic: "top_k", own: "seed"}
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_the_order_of_a_sweeps_keys_changes_nothing(changed, order):
+    """Neither names nor the order of the points."""
+    axes = dict([("seed", [2, 1]), ("codes.top_k", [3])][::order])
+    points = [dict([("seed", 5), ("semantic.top_k", 9)][::order])]
+    config = changed({"samplings.cond_ar.sweep": axes, "samplings.vq.sweep": points})
+    assert list(config.points["samplings"]) == [
+        "cond_ar_top_k_3_seed_2",
+        "cond_ar_top_k_3_seed_1",
+        "cond_nar_top_k_3_seed_2",
+        "cond_nar_top_k_3_seed_1",
+        "vq_seed_5_top_k_9",
+    ]
+
+
+def test_a_name_of_200_characters_is_no_mistake(changed):
+    """The most that there may be: `vq_seed_` and 192 digits."""
+    (name,) = made(changed({"samplings.vq.sweep": {"seed": [10**191]}}), "samplings", "vq")
+    assert len(name) == 200
+
+
 def test_labels_say_the_point(changed):
     """After the label of the swept variant, or its name; no result depends on it."""
     config = changed(
@@ -158,8 +179,8 @@ def test_labels_say_the_point(changed):
     )
     labels = [config.samplings[name].label for name in made(config, "samplings", "cond_ar")]
     assert labels == [
-        "DiGIT + AR, top-k 5,000, top-p 0.8",
-        "DiGIT + AR, top-k 5,000, top-p all",
+        "DiGIT + AR, top-p 0.8, top-k 5,000",
+        "DiGIT + AR, top-p all, top-k 5,000",
     ]
     assert config.stage1["wide_clusters_32"].label == "wide, clusters 32"
 
@@ -257,6 +278,15 @@ def test_a_single_point_may_be_named(changed):
     assert config.evaluations["digits"].samplings == ("vq_top_k_10", "vq_top_k_5", "vq_top_k_none")
 
 
+@pytest.mark.parametrize("names", [["vq", "vq", "cond_ar"], ["vq", "cond_ar", "cond_ar", "vq"]])
+def test_what_a_list_names_twice_is_in_it_once(changed, names):
+    """A sweep and a variant alike: each makes one job."""
+    config = changed(
+        {"samplings.vq.sweep": {"seed": [1, 2]}, "evaluations.digits.samplings": names}
+    )
+    assert config.evaluations["digits"].samplings == ("vq_seed_1", "vq_seed_2", "cond_ar")
+
+
 def test_every_section_names_those_before_it():
     """What expansion from the first section to the last relies on."""
     for place, section in enumerate(SECTIONS):
@@ -345,9 +375,28 @@ VQ = "samplings.vq.sweep"
         ({VQ: 3}, r"vq\.sweep is 3, which is no sweep: write a map from settings to lists"),
         ({VQ: [{}]}, r"vq\.sweep is a list, and \{\} in it is no point"),
         ({VQ: ["seed"]}, r"vq\.sweep is a list, and 'seed' in it is no point"),
-        ({VQ: {"seed": [1, 1]}}, r"two points of the sweep of samplings\.vq are called 'vq_see"),
-        ({VQ: {"seed": [1, "1"]}}, r"two points .* called 'vq_seed_1': give each of them other"),
+        ({VQ: {"seed": [1, 1]}}, r"vq\.sweep has two points that set the same \(seed: 1\)"),
+        ({VQ: {"seed": [1, "1"]}}, r"vq\.sweep has two points that set the same \(seed: 1\)"),
+        ({VQ: [{"seed": 1, "count": 2}, {"count": 2, "seed": 1}]}, r"same \(count: 2, seed: 1\)"),
+        ({VQ: {"seed": [10**16, 1e16]}}, r"vq\.sweep has two points that set the same"),
+        ({VQ: {"stage1": ["A b", "a_B"]}}, r"two points .* 'vq_stage1_a_b': give each of them"),
         ({VQ: {"label": ["a"]}}, r"vq\.sweep names 'label', which makes no other result"),
+        ({VQ: {"label.x": ["a"]}}, r"vq\.sweep names 'label\.x', which makes no other result"),
+        ({VQ: [{"extends.y": "a"}]}, r"vq\.sweep names 'extends\.y', which makes no other result"),
+        ({VQ: {1: [2]}}, r"vq\.sweep has the key 1, which YAML does not read as text: name a set"),
+        ({VQ: {None: [2]}}, r"vq\.sweep has the key null, which YAML does not"),
+        ({VQ: {True: [2], "seed": [1]}}, r"vq\.sweep has the key true, which YAML does not"),
+        ({VQ: [{False: 2}]}, r"vq\.sweep has the key false, which YAML does not"),
+        ({VQ: {"semantic": [{"top_k": 3}]}}, r"\.semantic is given a map .* `semantic\.top_k`"),
+        ({VQ: {"semantic": {"top_k": [3]}}}, r"\.semantic is given a map .* `semantic\.top_k`"),
+        ({VQ: [{"semantic": {"top_k": 3}}]}, r"\.semantic is given a map .* `semantic\.top_k`"),
+        (
+            {VQ: {"semantic.top_p": [0.5, 0.9], "semantic": [None]}},
+            r"vq\.sweep sweeps 'semantic' and 'semantic\.top_p', which is a part of it: sweep one",
+        ),
+        ({VQ: [{"semantic": None}, {"semantic.top_p": 1}]}, r"'semantic' and 'semantic\.top_p'"),
+        ({VQ: {"seed": [10**199]}}, r"called 'vq_seed_10+'… with 208 characters, and 200 are the"),
+        ({"samplings": {7: {"sweep": {"seed": [1]}}}}, r"samplings\.7 .*: quote it"),
         ({VQ: {"seed": list(range(LIMIT + 1))}}, r"vq is swept to 1,001 points or more, and 1,000"),
         (
             {VQ: {"seed": [1]}, "samplings.vq_seed_1": {"extends": "cond_ar"}},
@@ -418,4 +467,4 @@ def test_names_are_names(changed):
     names = [name for points in config.points.values() for name in points]
     assert len(names) == 4
     assert all(re.fullmatch(NAME, name) for name in names)
-    assert settings_text(config, "stage1", "wide_betas_0p9_0p95_norm_pre")
+    assert settings_text(config, "stage1", "wide_norm_pre_betas_0p9_0p95")

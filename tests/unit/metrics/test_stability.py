@@ -114,7 +114,7 @@ def test_rows_against_a_loop() -> None:
                 cosine.append(torch.cosine_similarity(before, after, dim=-1).mean().item())
         for name, values in (("changed", changed), ("cosine", cosine)):
             mean = sum(values) / 10
-            spread = math.sqrt(sum((v - mean) ** 2 for v in values) / 10)
+            spread = math.sqrt(sum((v - mean) ** 2 for v in values) / 9)
             assert row[f"{name}_mean"] == pytest.approx(mean, abs=1e-6)
             assert row[f"{name}_std"] == pytest.approx(spread, abs=1e-6)
         assert (row["images"], row["seeds"]) == (5, 2)

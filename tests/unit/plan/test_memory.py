@@ -11,7 +11,7 @@ from tessera.config.load import load
 from tessera.config.networks import VQGANShape
 from tessera.models.gpt import GPT, GPTConfig
 from tessera.models.vqgan import VQGAN, VQGANConfig
-from tessera.plan import convolutions, transformers
+from tessera.plan import convolutions, trainings, transformers
 from tessera.plan.cost import RUNTIME
 from tessera.plan.estimate import Planner
 from tessera.plan.others import KMEANS, codebook
@@ -85,6 +85,26 @@ def test_kmeans_over_a_sample(asked: int, read: int) -> None:
     assert found.host == pytest.approx(products / KMEANS)
     host, _ = kmeans_memory(read, 768, 8192, gpu=False)
     assert found.memory == pytest.approx(host + RUNTIME["light"], rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("section", "name", "paints"),
+    [
+        ("stage1", "unconditional", False),
+        ("stage1", "vq_unconditional", True),
+        ("stage2", "masked", True),
+    ],
+)
+def test_who_paints_pictures_holds_the_autoencoder(section: str, name: str, paints: bool) -> None:
+    """Four bytes a weight on the device, where pictures are made and codes are drawn."""
+    config = load([REPO / "config.yaml"])
+    without = config.model_copy(update={"pictures_every": 0})
+    stage = {"stage1": trainings.stage1, "stage2": trainings.stage2}[section]
+    found, none = (stage(it, task_of(it, section, {section: name})) for it in (config, without))
+    with torch.device("meta"):
+        model = VQGAN(VQGANConfig(**config.autoencoders["vqgan"].model.model_dump()))
+    weights = 4 * sum(parameter.numel() for parameter in model.parameters())
+    assert found.gpu - none.gpu == pytest.approx(paints * weights, rel=0.05)
 
 
 @pytest.mark.parametrize("name", ["base-uncond", "base-cond", "large-uncond", "large-cond"])

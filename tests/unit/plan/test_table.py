@@ -142,7 +142,7 @@ def test_the_command(here, capsys):
     assert "| stage1 " in out
     with open("plan.csv") as file:
         written = {row["rule"]: row for row in csv.DictReader(file)}
-    assert int(written["stage1"]["jobs"]) == 8
+    assert int(written["stage1"]["jobs"]) == 9
     expected = rows(load([REPO / "config.yaml"]), 2)["stage1"]
     assert float(written["stage1"]["walltime_s"]) == pytest.approx(expected.walltime_s)
     assert main(["plan", "--out", "plan.md"]) == 0

@@ -305,7 +305,8 @@ class FakeRun:
         """The numbers of a sample set; a swept one's distances grow from point to point."""
         if sampling in METRICS:
             return METRICS[sampling]
-        place = list(self.config.points["samplings"]).index(sampling)
+        points = list(self.config.points.get("samplings", ()))
+        place = points.index(sampling) if sampling in points else 0
         return METRICS["cond_ar"] | {"fid": 1 + place / 4, "is": 9 - place / 4}
 
     def evaluations(self) -> None:

@@ -11,6 +11,13 @@ from tessera.report.figures.draw import DRAW
 from tessera.report.style import house_style
 from tessera.report.tables.build import BUILD
 
+EVALUATED = {
+    "extractor": {"name": "cnn", "kind": "classifier", "digest": "e" * 64},
+    "reference": {"split": "train", "count": 1437, "digest": "r" * 64},
+    "weights": "raw",
+}
+"""What the card of an evaluation says beside its numbers."""
+
 
 @pytest.fixture
 def run(tmp_path) -> FakeRun:
@@ -39,6 +46,30 @@ def test_steps_are_rows_in_the_order_of_the_config(run):
     }  # fmt: skip
 
 
+def test_a_row_says_all_that_it_changes(tmp_path):
+    """One setting, two at once, none but a seed; and all that comes with other tokens."""
+    raw = copy.deepcopy(SWEPT)
+    raw["stage1"]["longer"] = {"extends": "gpt", "training": {"steps": 200}}
+    for name, changed in {
+        "longer": {"stage1": "longer"},
+        "both": {"stage1": "longer", "semantic": {"temperature": 0.5}},
+        "again": {"stage1": "longer", "semantic": {"temperature": 0.5}, "seed": 7},
+    }.items():
+        raw["samplings"][name] = {"extends": "cond_nar", **changed}
+        raw["evaluations"]["digits"]["samplings"].append(name)
+    rows = [{"sampling": name} for name in ("vq", "cond_nar", "longer", "both")]
+    raw["paper"]["ablation"]["rows"] = rows
+    run = FakeRun(tmp_path, raw)
+    for row in (*rows, {"sampling": "again"}):
+        run.evaluation("digits", row["sampling"], metrics={"fid": 1.0})
+    found = rows_of(run, "ablation")
+    assert [row["changed"] for row in found[2:]] == ["updates", "draws"]
+    assert found[0]["changed"] == ""
+    assert {"tokens", "stage 2"} <= set(found[1]["changed"].split(", "))
+    # What differs in a seed alone is another draw of the same step.
+    assert [row["seeds_averaged"] for row in found] == ["", "", "", "2"]
+
+
 def test_the_bars_are_the_cards_numbers(run):
     """A panel for the distance and one for the score, a bar a step."""
     run.all()
@@ -65,6 +96,23 @@ def test_a_step_of_several_seeds_is_their_mean(tmp_path):
     assert [bar.get_height() for bar in axes.patches] == [1.5, 0.5]
     (bar,) = [lines for lines in axes.collections if len(lines.get_segments())]
     assert bar.get_segments()[0][:, 1] == pytest.approx([1.5 - 0.5**0.5, 1.5 + 0.5**0.5])
+
+
+def test_seeds_below_the_evaluation_as_well(tmp_path):
+    """Each of its points measures the sample set of its own seed; by hand: the mean of 1 and 2."""
+    raw = copy.deepcopy(RAW)
+    raw["paper"] = SWEPT["paper"]
+    raw["data"]["digits"]["sweep"] = {"seed": [0, 1]}
+    run = FakeRun(tmp_path, raw)
+    for seed, distance in ((0, 1.0), (1, 2.0)):
+        name = f"digits_seed_{seed}"
+        for each in (f"vq_seed_{seed}", f"cond_nar_seed_{seed}"):
+            made = {"count": 1000, "metrics": {"fid": distance}, "names": {"fid": "FD (cnn)"}}
+            path = run.paths.pair("evaluations", name, each)
+            run.card(path, run.node("evaluations", name, each), EVALUATED | made)
+    rows = rows_of(run, "ablation")
+    assert [row["step"] for row in rows] == ["VQ tokens", "cond_nar"]
+    assert [(row["FD (cnn)"], row["seeds_averaged"]) for row in rows] == [("1.5", "2")] * 2
 
 
 def test_other_evaluations_are_no_part_of_it(run):

@@ -90,6 +90,7 @@ def test_lines_are_the_cards_numbers(finished):
     assert list(changed.lines[1].get_ydata()) == [0.9375, 0.75, 0.1875]
     assert list(cosine.lines[0].get_ydata()) == [0.84375, 0.875, 0.96875]
     assert changed.get_xlim()[0] > changed.get_xlim()[1]  # more noise to the right
+    assert max(cosine.get_yticks()) <= 1 < cosine.get_ylim()[1]
     bars = [bar.get_width() for bar in drawn(finished)["generation"].axes[0].patches]
     assert bars == [3.0625, 2.03125, 9.123456789012345]
     objective, sizes = drawn(finished)["codebook"].axes
@@ -220,3 +221,7 @@ def test_tables_stage(tmp_path):
     assert "stability.csv" not in written("--config", str(config))
     assert "100 % A_B & C" in (folder / "trainings.md").read_text()
     assert not (folder / "stability.csv").exists()
+
+    over = json.dumps({"stage1": {"gpt": {"label": "named on the command line"}}})
+    written("--config", str(config), "--overrides", over)
+    assert "named on the command line" in (folder / "trainings.md").read_text()

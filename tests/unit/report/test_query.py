@@ -3,7 +3,14 @@
 import pytest
 
 from tessera.errors import UserError
-from tessera.report.query import find_column, layout, parse_filter, read_rows, sort_rows
+from tessera.report.query import (
+    find_column,
+    parse_filter,
+    read_rows,
+    shortest_name,
+    sort_rows,
+)
+from tessera.report.terminal import fitting, layout
 
 COLUMNS = ["stage", "variant", "metric", "value", "samplings.semantic.top_k", "samplings.seed"]
 ROWS = [
@@ -91,7 +98,7 @@ def test_columns_stand_below_each_other():
         {"name": "a", "value": "0.123456789", "k": ""},
         {"name": "a long one", "value": "1437", "k": "5"},
     ]
-    assert layout(rows, ["name", "value", "k"], None).splitlines() == [
+    assert layout(rows, ["name", "value", "k"], None, {}).splitlines() == [
         "name           value  k",
         "a           0.123457",
         "a long one      1437  5",
@@ -102,11 +109,58 @@ def test_long_text_is_shortened():
     """To the terminal's width, in its middle; numbers are not, and no column below six letters."""
     rows = [{"name": "abcdefghijklmnop", "other": "xyz", "value": "0.5"}]
     columns = ["name", "other", "value"]
-    assert layout(rows, columns, 24).splitlines() == [
+    assert layout(rows, columns, 24, {}).splitlines() == [
         "name        other  value",
         "abcde…mnop  xyz      0.5",
     ]
-    assert layout(rows, columns, 1).splitlines()[1] == "abc…op  xyz      0.5"
+    assert layout(rows, columns, 1, {}).splitlines()[1] == "abc…op  xyz      0.5"
+
+
+def test_different_names_never_look_alike():
+    """Both end in `conditional_ar`: the tenth letter from the front or sixteenth from the end."""
+    names = ["digits/conditional_ar", "digits/unconditional_ar"]
+    rows = [{"variant": name, "value": "1"} for name in names]
+    assert layout(rows, ["variant", "value"], 1, {}).splitlines() == [
+        "variant           value",
+        "digits/c…onal_ar      1",
+        "digits/u…onal_ar      1",
+    ]
+
+
+def test_a_column_is_headed_by_its_last_words():
+    """As few as name no other column, so that the heading can be typed."""
+    columns = ["samplings.semantic.top_k", "samplings.codes.top_k", "samplings.seed", "stage"]
+    assert [shortest_name(name, columns) for name in columns] == [
+        "semantic.top_k", "codes.top_k", "seed", "stage"
+    ]  # fmt: skip
+    assert shortest_name("samplings.seed", ["samplings.seed", "seed"]) == "samplings.seed"
+    one = [{"samplings.seed": "1"}]
+    assert layout(one, ["samplings.seed"], None, {"samplings.seed": "seed"}) == "seed\n   1"
+
+
+def test_a_narrow_terminal_does_without_what_says_little():
+    """First the stage, then the unit, then swept settings from the right, as far as needed."""
+    columns = ["stage", "variant", "metric", "value", "unit", "x.top_k", "x.top_p"]
+    rows = [
+        dict(zip(columns, ("evaluation", name, "FD", "0.5", "1", "5", "0.9"), strict=True))
+        for name in ("one", "two")
+    ]
+    # stage may be cut to "eva…on", the others have the widths of their headings.
+    assert fitting(rows, columns, 54, {}) == columns
+    assert fitting(rows, columns, 53, {}) == columns[1:]
+    assert fitting(rows, columns, 45, {}) == ["variant", "metric", "value", "x.top_k", "x.top_p"]
+    assert fitting(rows, columns, 38, {}) == ["variant", "metric", "value", "x.top_k"]
+    assert fitting(rows, columns, 1, {}) == ["variant", "metric", "value"]
+
+
+def test_what_tells_rows_apart_stays():
+    """Rows of two stages that have the same variant and metric."""
+    columns = ["stage", "variant", "metric", "value", "unit"]
+    rows = [
+        dict(zip(columns, (stage, "digits", "seconds", "2", "s"), strict=True))
+        for stage in ("evaluation", "probe")
+    ]
+    assert fitting(rows, columns, 1, {}) == ["stage", "variant", "metric", "value"]
 
 
 def test_a_file_of_rows(tmp_path):

@@ -64,9 +64,9 @@ def test_markdown_marks_all_that_reach_the_best():
     head, *rows = cells(to_markdown(TABLE))
     assert head == ["Name_1", "FD ↓", "Score ↑", "Note"]
     assert rows == [
-        ["a_b", "**0.3 ± 0.012**", "50.0", "–"],
+        ["a_b", "**0.300 ± 0.012**", "50.0", "–"],
         ["50 % & #1", "2", "**75.0**", "yes"],
-        [r"c|d\*", "**0.3 ± 0.5**", "**75.0**", "–"],
+        [r"c|d\*", "**0.30 ± 0.50**", "**75.0**", "–"],
     ]
 
 
@@ -80,13 +80,15 @@ def test_markdown_pipes_of_values_split_no_cell():
 def test_latex_escapes_and_marks():
     """Special signs are escaped, the best cells are bold, rules are booktabs'."""
     text = to_latex(TABLE)
-    assert r"a\_b & \textbf{0.3 $\pm$ 0.012} & 50.0 & -- \\" in text
+    assert r"a\_b & \textbf{0.300 $\pm$ 0.012} & 50.0 & -- \\" in text
     assert r"50 \% \& \#1 & 2 & \textbf{75.0} & yes \\" in text
     assert r"\caption{A caption with 5 \% \& more\_words.}" in text
     assert r"Name\_1 & FD $\downarrow$ & Score $\uparrow$ & Note \\" in text
     for rule in (r"\toprule", r"\midrule", r"\bottomrule", r"\label{tab:some-name}"):
         assert text.count(rule) == 1
     assert text.isascii()
+    lines = text.splitlines()
+    assert lines.index(r"  \vspace{4pt}") < lines.index(r"    \toprule")
 
 
 @pytest.mark.parametrize(
@@ -96,6 +98,8 @@ def test_latex_escapes_and_marks():
         ("5 % & $3", r"5 \% \& \$3"),
         ("{x}~^\\", r"\{x\}\textasciitilde{}\textasciicircum{}\textbackslash{}"),
         ("a < b > c", r"a \textless{} b \textgreater{} c"),
+        ("-0.5 ± 0.1, (-2)", r"$-$0.5 $\pm$ 0.1, ($-$2)"),
+        ("top-k, DiT-7B, 2024-01-02, 1e-05", "top-k, DiT-7B, 2024-01-02, 1e-05"),
     ],
 )
 def test_latex_escape(text, escaped):
@@ -111,7 +115,7 @@ def test_markdown_escape():
 def test_html_is_escaped_and_whole():
     """The page has the same cells, escaped, and asks for nothing from elsewhere."""
     text = to_html(TABLE)
-    assert "<strong>0.3 ± 0.012</strong>" in text
+    assert "<strong>0.300 ± 0.012</strong>" in text
     assert "50 % &amp; #1" in text
     assert "http" not in text
     assert "<script" not in text

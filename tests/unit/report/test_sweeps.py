@@ -19,12 +19,12 @@ from tessera.report.tables.tidy import results
 
 TOP_K, TOP_P, SEED = "samplings.semantic.top_k", "samplings.codes.top_p", "samplings.seed"
 FID = {  # the numbers of tests/unit/report/conftest.py: the n-th point has 1 + n / 4
-    "keep_top_k_5_seed_1": 1.0,
-    "keep_top_k_5_seed_2": 1.25,
-    "keep_top_k_20_seed_1": 1.5,
-    "keep_top_k_20_seed_2": 1.75,
-    "keep_top_k_none_seed_1": 2.0,
-    "keep_top_k_none_seed_2": 2.25,
+    "keep_seed_1_top_k_5": 1.0,
+    "keep_seed_1_top_k_20": 1.25,
+    "keep_seed_1_top_k_none": 1.5,
+    "keep_seed_2_top_k_5": 1.75,
+    "keep_seed_2_top_k_20": 2.0,
+    "keep_seed_2_top_k_none": 2.25,
     "mass_top_p_0p4": 2.5,
     "mass_top_p_0p9": 2.75,
     "other_top_p_0p5": 3.0,
@@ -53,12 +53,12 @@ def drawn(run: FakeRun):
 def test_every_number_says_its_point(run):
     """`results.csv`: the base, and a column a swept setting, empty where that is not swept."""
     rows = [row for row in read(results(run.collection())) if row["metric"] == "FD (cnn)"]
-    names = ["stage", "variant", "metric", "value", "unit", "card", "base", TOP_K, SEED, TOP_P]
+    names = ["stage", "variant", "metric", "value", "unit", "card", "base", SEED, TOP_K, TOP_P]
     assert list(rows[0]) == [*names, "samplings.semantic.top_p", "samplings.codes.top_k"]
     found = {row["variant"]: row for row in rows}
     assert {name: float(found[f"digits/{name}"]["value"]) for name in FID} == FID
-    point = found["digits/keep_top_k_none_seed_2"]
-    assert [point[name] for name in names[6:]] == ["keep", "none", "2", ""]
+    point = found["digits/keep_seed_2_top_k_none"]
+    assert [point[name] for name in names[6:]] == ["keep", "2", "none", ""]
     assert [found["digits/mass_top_p_0p4"][name] for name in names[6:]] == ["mass", "", "", "0.4"]
     assert [found["digits/cond_ar"][name] for name in names[6:]] == ["", "", "", ""]
 
@@ -70,11 +70,11 @@ def test_seeds_are_one_row_with_mean_and_deviation(run):
         (row["base"], row[TOP_K], row[TOP_P], row["n"], row["FD (cnn)"], row["FD (cnn) std"])
         for row in read(table)
     ]
-    deviation = repr(statistics.stdev([1.0, 1.25]))
+    deviation = repr(statistics.stdev([1.0, 1.75]))
     assert rows == [
-        ("keep", "5", "", "2", "1.125", deviation),
+        ("keep", "5", "", "2", "1.375", deviation),
         ("keep", "20", "", "2", "1.625", deviation),
-        ("keep", "none", "", "2", "2.125", deviation),
+        ("keep", "none", "", "2", "1.875", deviation),
         ("mass", "", "0.4", "1", "2.5", ""),
         ("mass", "", "0.9", "1", "2.75", ""),
         ("other", "", "", "1", "3.0", ""),
@@ -83,7 +83,7 @@ def test_seeds_are_one_row_with_mean_and_deviation(run):
     assert SEED not in read(table)[0]
     text = to_markdown(table)
     assert "| stage 1 | top-k 20 | 2" in " ".join(text.split()).replace(" |", " |")
-    assert "1.625 ± 0.18" in text
+    assert "1.62 ± 0.53" in text
     assert all(render(table) for render in (to_latex, to_html))
 
 
@@ -160,21 +160,30 @@ def test_a_sweep_of_what_nothing_measures_still_has_its_rows(tmp_path):
 
 
 def test_the_figure_holds_the_means(run):
-    """A panel a setting and measure; null stands at the right end; bars are deviations."""
+    """A panel a setting and measure; null stands at the right end; bars are deviations.
+
+    The sample set that was swept from, with its 100 codes, stands on the line too.
+    """
     figure = drawn(run)
     panels = dict(zip(product(METRICS, SWEPT_FILTERS), figure.axes, strict=True))
     distance_k, score_k = (panels[metric, "semantic.top_k"] for metric in METRICS)
     distance_p = panels["fid", "codes.top_p"]
     line, _, (bars,) = distance_k.containers[0].lines
-    assert line.get_ydata().tolist() == [1.125, 1.625, 2.125]
-    assert line.get_xdata().tolist()[:2] == [5, 20]
-    assert line.get_xdata()[2] > 20
+    assert line.get_ydata().tolist() == [1.375, 1.625, 3.0625, 1.875]
+    assert line.get_xdata().tolist()[:3] == [5, 20, 100]
+    assert line.get_xdata()[3] > 100
     heights = [(path[1] - path[0])[1] / 2 for path in bars.get_segments()]
-    assert heights == pytest.approx([statistics.stdev([1, 1.25])] * 3)
-    assert distance_p.containers[0].lines[0].get_xydata().tolist() == [[0.4, 2.5], [0.9, 2.75]]
-    assert score_k.containers[0].lines[0].get_ydata().tolist() == [8.875, 8.375, 7.875]
+    assert heights == pytest.approx(
+        [statistics.stdev([1, 1.75])] * 2 + [0.0] + [statistics.stdev([1, 1.75])]
+    )
+    assert distance_p.containers[0].lines[0].get_xydata().tolist() == [
+        [0.4, 2.5],
+        [0.8, 3.0625],
+        [0.9, 2.75],
+    ]
+    assert score_k.containers[0].lines[0].get_ydata().tolist() == [8.625, 8.375, 8.5, 8.125]
     figure.canvas.draw()
-    assert [t.get_text() for t in score_k.get_xticklabels()] == ["5", "20", "all"]
+    assert [t.get_text() for t in score_k.get_xticklabels()] == ["5", "20", "100", "all"]
     assert "FD (cnn)" in distance_k.get_ylabel()
 
 
@@ -191,7 +200,7 @@ def test_protocols_never_share_an_axis(run):
 
 def test_a_point_far_off_makes_the_scale_logarithmic(run):
     """The distances of the others stay apart; scores of one size stay as they are."""
-    run.evaluation("digits", "keep_top_k_5_seed_1", metrics={"fid": 99.0, "is": 8.0})
+    run.evaluation("digits", "keep_seed_1_top_k_5", metrics={"fid": 99.0, "is": 8.0})
     figure = drawn(run)
     assert [axes.get_yscale() for axes in figure.axes] == ["log"] * 4 + ["linear"] * 4
     figure.canvas.draw()

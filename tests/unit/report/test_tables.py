@@ -4,13 +4,17 @@ import csv
 import io
 import math
 import re
+import shutil
+import subprocess
 from types import SimpleNamespace
 
 import pytest
+from tests.unit.report.conftest import SWEPT, FakeRun
 
 from tessera.errors import UserError
 from tessera.metrics.names import metric_names
 from tessera.report.collection import collect, labels_of, seeds
+from tessera.report.outputs import table_files
 from tessera.report.render import to_csv, to_latex, to_markdown
 from tessera.report.tables import generation
 from tessera.report.tables.build import BUILD, build_tables
@@ -95,12 +99,12 @@ def test_generation_bold_is_the_best(finished):
     table = BUILD["generation"](finished.collection())
     best = {
         "FD (cnn)": ["cond_nar"],
-        "classifier score (cnn)": ["50 % noise_1 & more"],
+        "classifier score (cnn)": [],  # 8.5 ± 0.25 and 8 ± 0.5
         "KD (cnn)": ["cond_nar"],
-        "Precision (cnn)": ["50 % noise_1 & more", "vq"],
+        "Precision (cnn)": ["50 % noise_1 & more"],
         "Recall (cnn)": ["cond_nar"],
     }
-    titles = [column.title for column in table.visible]
+    titles = [column.title.replace("\n", " ") for column in table.visible]
     for name, sets in best.items():
         heading = f"{name} {'↓' if name[:2] in ('FD', 'KD') else '↑'}"
         marked = [
@@ -112,15 +116,54 @@ def test_generation_bold_is_the_best(finished):
         assert [re.sub(r"\\([%_&])", r"\1", cell) for cell in tex] == sets
 
 
+def test_sets_compete_with_those_of_their_kind(tmp_path):
+    """With a class or without; points of a sweep over filters stand in `sweeps`, not here."""
+    run = FakeRun(tmp_path, SWEPT)
+    run.evaluation("digits", "cond_ar")  # FD 3.0625
+    run.evaluation("digits", "cond_nar")  # 2.03125
+    run.evaluation("digits", "vq")  # 9.12
+    swept = [name for name, point in run.config.points["samplings"].items()
+             if "semantic" in str(point.settings)]  # fmt: skip
+    assert swept
+    for name in swept:
+        run.evaluation("digits", name)
+    table = BUILD["generation"](run.collection())
+    assert {row["variant"] for row in table.rows} == {"cond_ar", "cond_nar", "vq"}
+    assert {table.rows[row]["variant"] for row, key in table.best if key == "FD (cnn)"} == {
+        "cond_nar"
+    }
+    assert not [row for row, _ in table.best if table.rows[row]["variant"] == "vq"]  # the only one
+    alone = FakeRun(tmp_path / "alone", SWEPT)
+    for name in swept:
+        alone.evaluation("digits", name)
+    rows = BUILD["generation"](alone.collection()).rows
+    assert {row["variant"] for row in rows} == set(swept)
+
+
+def test_what_all_sets_share_is_told_once(fake_run):
+    """A column of equal cells is a clause of the caption, and stays in the CSV file."""
+    fake_run.evaluation("digits", "cond_ar")
+    fake_run.evaluation("digits", "cond_nar")
+    table = BUILD["generation"](fake_run.collection())
+    assert "images 1,000; weights raw; reference train, 1,437." in table.caption
+    assert not {"Images", "Weights", "Reference"} & {column.title for column in table.visible}
+    fake_run.evaluation("digits", "vq", count=500)
+    table = BUILD["generation"](fake_run.collection())
+    assert "Images" in {column.title for column in table.visible}
+    assert "images 1,000" not in table.caption
+
+
 def test_generation_markdown_and_latex_equal_the_cards(finished):
     """The rounded numbers are the cards' numbers."""
     table = BUILD["generation"](finished.collection())
     exact = rows_of(finished, "generation")
-    titles = [column.title for column in table.visible]
+    titles = [column.title.replace("\n", " ") for column in table.visible]
     for row, markdown, latex in zip(exact, markdown_rows(table), latex_rows(table), strict=True):
         for name in METRICS.values():
             arrow = "↓" if name[:2] in ("FD", "KD") else "↑"
-            expected = pytest.approx(float(row[name]), rel=1e-3)
+            # Two digits of the deviation, or four of the number itself.
+            std = float(row.get(f"{name} std") or 0)
+            expected = pytest.approx(float(row[name]), rel=1e-3, abs=std / 10)
             assert number(markdown[f"{name} {arrow}"]) == expected
             assert number(latex[titles.index(name)]) == expected
 
@@ -393,6 +436,61 @@ def test_results_are_tidy(finished):
     assert values["gpt", "validation loss"] == (1.25, "nat/token")
     assert values["gpt", "seconds"] == (2.0, "s")
     assert values["codes/train/part-0001-of-0002", "seconds"] == (0.5, "s")
+
+
+def test_every_dimension_has_its_unit(finished):
+    """No level, entropy or loss is a bare number."""
+    finished.training("autoencoders", "vqgan", validation={"psnr_db": 21.5, "entropy_bits": 5.5},
+                      final={"generator_loss": 1.0, "loss": 2.0})  # fmt: skip
+    finished.training("encoders", "dino", validation={}, final={"class_loss": 1.0, "loss": 2.0})
+    finished.training("extractors", "cnn", validation={"loss": 0.5})
+    rows = rows_of(finished, "results")
+    units = {(row["stage"], row["metric"]): row["unit"] for row in rows}
+    for ending in ("_db", "_bits", "loss"):
+        found = {unit for (_, metric), unit in units.items() if metric.endswith(ending)}
+        assert found, ending
+        assert "1" not in found, ending
+    assert units["autoencoder", "validation psnr_db"] == "dB"
+    assert units["autoencoder", "final loss"] == "a.u."
+    assert units["encoder", "final class_loss"] == "nat"
+    assert units["extractor", "validation loss"] == "nat"
+    assert units["stage1", "validation loss"] == "nat/token"
+
+
+def test_readers_see_no_keys(fake_run):
+    """What a training validates is told in words."""
+    measured = {"psnr_db": 23.14, "code_entropy_bits": 5.678, "used_codes": 64}
+    fake_run.training("autoencoders", "vqgan", validation=measured)
+    (row,) = markdown_rows(BUILD["trainings"](fake_run.collection()))
+    assert row["Further validation"] == "entropy 5.678 bits, PSNR 23.14 dB"
+    (row,) = markdown_rows(BUILD["tokenizers"](fake_run.collection()))
+    assert row["PSNR (dB)"] == "23.14"
+    for name in ("trainings", "tokenizers"):
+        assert not re.search(r"\b(psnr|used)_|_(db|bits|codes)\b",
+                             to_markdown(BUILD[name](fake_run.collection())), re.I)  # fmt: skip
+
+
+@pytest.mark.slow
+def test_latex_sets_all_tables(figured, tmp_path):
+    """By the two packages that the files name, without an error or a line that is too wide."""
+    if shutil.which("pdflatex") is None:
+        pytest.skip("pdflatex is not installed")
+    made = build_tables(figured.collection())
+    shown = [table for table in made if f"{table.name}.tex" in table_files(table.name)]
+    for table in shown:
+        (tmp_path / f"{table.name}.tex").write_text(to_latex(table))
+    body = "".join(f"\\input{{{table.name}}}\\clearpage\n" for table in shown)
+    (tmp_path / "all.tex").write_text(
+        "\\documentclass{article}\n\\usepackage{booktabs,graphicx}\n"
+        f"\\begin{{document}}\n{body}\\end{{document}}\n"
+    )
+    done = subprocess.run(
+        ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "all.tex"],
+        cwd=tmp_path, capture_output=True, text=True, errors="replace",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert "Overfull" not in done.stdout
+    assert f"({len(shown)} pages" in done.stdout
 
 
 def test_missing_sections_give_no_table(fake_run):

@@ -66,6 +66,36 @@ def test_points_of_a_sweep_are_one_group():
     ]
 
 
+def test_two_sweeps_of_one_label_are_told_apart():
+    """By the setting that each sweeps; a label that one alone has stays as it is."""
+    axes = {"keep": "semantic.top_k", "mass": "semantic.top_p", "draws": "seed"}
+    points = {
+        "samplings": {
+            f"{base}_{i}": Point(base, {axis: i}) for base, axis in axes.items() for i in (1, 2)
+        }
+    }
+    labels = {
+        "samplings": {
+            f"{base}_{i}": f"{label}, {text} {i}"
+            for base, label, text in (
+                ("keep", "stage 1", "top-k"),
+                ("mass", "stage 1", "top-p"),
+                ("draws", "DiGIT", "seed"),
+            )
+            for i in (1, 2)
+        }
+    }
+    cards = [
+        card("sampling", f"samplings/{name}/part-0000-of-0001") for name in points["samplings"]
+    ]
+    found = sweep_groups(Collection(cards, labels, points), cards)
+    assert [(group.name, group.points) for group in found] == [
+        ("stage 1, top-k", 2),
+        ("stage 1, top-p", 2),
+        ("DiGIT", 2),
+    ]
+
+
 def test_jobs_of_one_variant_are_one_variant():
     """Parts and entries are no points."""
     cards = [card("evaluation", f"evaluations/digits/{name}") for name in "abc"]
@@ -210,6 +240,7 @@ def test_throughput_bars():
         colour.lower() for colour in COLOURS[:2]
     ]
     assert axes.get_xscale() == "log"
+    assert "no benchmark" in axes.get_xlabel()
     ticks = [text.get_text() for text in axes.get_xticklabels()]
     assert {"1,000", "10,000"} <= set(ticks)
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["cpu", "H100"]

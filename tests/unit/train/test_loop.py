@@ -1,6 +1,7 @@
 """The training loop: seeds, checkpoints, resuming, stopping."""
 
 import json
+import logging
 import os
 import signal
 from pathlib import Path
@@ -217,4 +218,54 @@ def test_when_pictures_are_shown(tmp_path):
     assert equal(weights, run(tmp_path / "without")[1])
     shown.clear()
     run(tmp_path / "never", show=show, show_every=0)
+    assert not shown
+
+
+def test_a_picture_that_fails(tmp_path, caplog):
+    """At updates with a checkpoint: it lies there before, and the weights are those without."""
+    saved: list[int] = []
+
+    def show() -> dict[str, Any]:
+        saved.append(Checkpoint(tmp_path / "with").load()[0])
+        torch.rand(3)
+        raise torch.OutOfMemoryError("no memory is left\nand more")
+
+    with caplog.at_level(logging.WARNING):
+        _, weights = run(tmp_path / "with", show=show, show_every=5)
+    assert saved == [5, 10, STEPS]
+    assert [record.getMessage() for record in caplog.records] == [
+        f"TensorBoard gets no pictures: after update {done}, OutOfMemoryError: no memory is left"
+        for done in saved
+    ]
+    assert equal(weights, run(tmp_path / "without")[1])
+
+
+def test_a_picture_that_is_interrupted(tmp_path):
+    """Ctrl+C ends the training; it goes on from the checkpoint of that update."""
+
+    def show() -> dict[str, Any]:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, show=show, show_every=5)
+    assert run(tmp_path)[0] == 5
+
+
+@pytest.mark.parametrize("at", [7, STEPS - 1])
+def test_asked_to_stop_before_a_picture(tmp_path, at):
+    """The state is saved, and no time goes into pictures."""
+    shown: list[int] = []
+
+    def show() -> dict[str, Any]:
+        shown.append(1)
+        return {}
+
+    ask = Stopping(at, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    options = {"show": show, "show_every": at + 1}
+    if at + 1 < STEPS:
+        with pytest.raises(StoppedError):
+            run(tmp_path, ask, **options)
+    else:
+        run(tmp_path, ask, **options)
+    assert Checkpoint(tmp_path).load()[0] == at + 1
     assert not shown

@@ -1,18 +1,19 @@
 """The figure of sampling sweeps: quality over how many codes are kept, for both stages."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
+from tessera.config.canonical import canonical_json
 from tessera.config.points import Point
 from tessera.report.collection import Collection
 from tessera.report.figures.log_ticks import log_ticks
 from tessera.report.outputs import SWEPT_FILTERS
-from tessera.report.seeds import is_seed, spread
+from tessera.report.seeds import is_seed, spread, without_seeds
 from tessera.report.style import PAGE, look, new_figure, say, series_name
 from tessera.report.swept import text_of
 from tessera.report.tables.generation import LOWER_IS_BETTER, Score, protocol, scores
@@ -30,6 +31,10 @@ FURTHER = 3
 WIDE = 10
 """Largest value over smallest one, above which a row is logarithmic: one bad point would leave the
 others in a flat line."""
+
+
+Found = tuple[Score, Point]
+"""A number, and the point of a sweep that it was measured at."""
 
 
 @dataclass(frozen=True)
@@ -50,14 +55,16 @@ def sampling_sweep(cards: Collection) -> Figure | None:
 
     Rows share their scale.
     """
-    measured = [
-        (score, point)
-        for score in scores(cards)
-        if (point := cards.point("samplings", score.card.each)) is not None
-        and any(name in point.settings for name in SWEPT_FILTERS)
-    ]
+    measured, others = [], []
+    for score in scores(cards):
+        point = cards.point("samplings", score.card.each)
+        if point is not None and any(name in point.settings for name in SWEPT_FILTERS):
+            measured.append((score, point))
+        elif score.metric in METRICS:
+            others.append(score)
+    measured += _elsewhere(measured, others)
     settings = [n for n in SWEPT_FILTERS if any(n in point.settings for _, point in measured)]
-    rows: dict[tuple[str, int, str], list[tuple[Score, Point]]] = {}
+    rows: dict[tuple[str, int, str], list[Found]] = {}
     for score, point in measured:
         if score.metric in METRICS:
             row = (protocol(score.card), score.card.results["count"], score.metric)
@@ -90,12 +97,42 @@ def sampling_sweep(cards: Collection) -> Figure | None:
     return figure
 
 
+def _elsewhere(measured: list[Found], others: list[Score]) -> list[Found]:
+    """Sample sets that stand on a line although no sweep made them, as points of that line.
+
+    They are like its points in everything but the swept setting and seeds: the sample set that was
+    swept from, above all.
+    """
+    found: dict[tuple[str, str, str, str], Found] = {}
+    for setting in SWEPT_FILTERS:
+        known = [(other, *_without(setting, other)) for other in others]
+        for score, point in measured:
+            if setting not in point.settings or score.metric not in METRICS:
+                continue
+            line, _ = _without(setting, score)
+            for other, alike, value in known:
+                # Off elsewhere, a filter has left its place to another one.
+                if alike == line and other.metric == score.metric and value is not None:
+                    settings = {**point.settings, setting: value}
+                    key = (point.base, str(settings), other.card.path, other.metric)
+                    found[key] = other, replace(point, settings=settings)
+    return list(found.values())
+
+
+def _without(setting: str, score: Score) -> tuple[str, Any]:
+    """An evaluation's node without seeds and one setting of the draws, as text; and its value."""
+    stage, name = setting.split(".")
+    node = without_seeds(score.card.node)
+    value = node["inputs"]["samplings"]["settings"][stage].pop(name)
+    return canonical_json(node), value
+
+
 def _title(score: Score) -> str:
     better = "lower" if score.metric in LOWER_IS_BETTER else "higher"
     return f"{score.name}\n{better} is better\nn = {score.card.results['count']:,}"
 
 
-def _series(setting: str, found: list[tuple[Score, Point]]) -> list[Series]:
+def _series(setting: str, found: list[Found]) -> list[Series]:
     """The lines of one panel."""
     lines: dict[str, Series] = {}
     for score, point in found:

@@ -27,7 +27,10 @@ def stability(cards: Collection) -> Figure | None:
             axes.set_ylabel(title)
             axes.invert_xaxis()  # more noise to the right
         changed.set_ylim(-0.03, 1.03)
-        cosine.set_ylim(top=1.03)
+        bottom = cosine.get_ylim()[0]
+        # Room for markers at 1, but no tick beyond it: a cosine ends there.
+        cosine.set_yticks([tick for tick in cosine.get_yticks() if tick <= 1])
+        cosine.set_ylim(bottom, 1 + 0.04 * (1 - bottom))
         changed.legend(loc="upper left")
         if len(found) > 1:
             changed.set_title(cards.label("stabilities", card.variant), loc="left")

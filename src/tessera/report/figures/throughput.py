@@ -38,7 +38,10 @@ class Rate:
 
 
 def throughput(cards: Collection) -> Figure | None:
-    """Bars of images a second on a logarithmic axis, a bar a variant, a colour a device."""
+    """Bars of images a second on a logarithmic axis, a bar a variant, a colour a device.
+
+    The seconds are wall time of jobs that may have run side by side, so no bar is a benchmark.
+    """
     found = rates(cards)
     if not found:
         if not cards.of(*STAGES):
@@ -70,7 +73,7 @@ def throughput(cards: Collection) -> Figure | None:
     axes.set_yticks(range(len(found)), [f"{rate.stage}: {rate.name}" for rate in found])
     axes.set_ylim(len(found) - 0.4, -0.6)
     axes.grid(visible=False, axis="y")
-    axes.set_xlabel("images per second of one job")
+    axes.set_xlabel("images per second of a job's wall time, beside other jobs (no benchmark)")
     figure.legend(list(bars.values()), list(bars), loc="outside upper center", ncols=len(bars))
     return figure
 

@@ -43,8 +43,8 @@ class Picture:
 def pictures(config: Config) -> list[Picture]:
     """The pictures that a report of this config shows, in the order of the config.
 
-    Points of a sweep, which would be many alike, are left out; those that differ in seeds alone
-    are as good as any.
+    Points of a sweep, which would be many alike, are left out; of those that differ in seeds alone
+    the first one stands for all.
     """
     labels = Collection([], labels_of(config))
     root, paths = f"{Paths(config).root}/", Paths(config)
@@ -54,7 +54,7 @@ def pictures(config: Config) -> list[Picture]:
             card = paths.card(section, name) if each is None else paths.pair(section, name, each)
             label = labels.label(section, name)
             if each is not None:
-                label = f"{labels.label(LISTED[section], each)} ({label})"
+                label = f"{labels.label(LISTED[section], each)}, {label}"
             folder = f"{paths.folder(section, name)}/".removeprefix(root)
             found.append(
                 Picture(
@@ -81,8 +81,11 @@ def _entries(config: Config, section: str) -> Iterator[tuple[str, str | None]]:
 
 
 def _is_point(config: Config, section: str, name: str) -> bool:
-    """Whether a variant is one of many that a sweep made, which differ in more than seeds."""
-    point = config.points.get(section, {}).get(name)
-    return point is not None and any(
-        setting.rpartition(".")[2] != "seed" for setting in point.settings
-    )
+    """Whether a variant is one of many that a sweep made, and not the first one of seeds alone."""
+    points = config.points.get(section, {})
+    point = points.get(name)
+    if point is None:
+        return False
+    if not all(setting.rpartition(".")[2] == "seed" for setting in point.settings):
+        return True
+    return name != next(other for other, it in points.items() if it.base == point.base)

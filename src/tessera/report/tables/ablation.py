@@ -1,10 +1,10 @@
-"""The ablation: sample sets in the order in which one thing after the other is changed."""
+"""The ablation: sample sets in the order that the config gives, and what changes between them."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tessera.config.lineage import draws_semantic
+from tessera.config.lineage import drawn_node, draws_semantic
 from tessera.report import seeds
 from tessera.report.collection import Card, Collection, Node
 from tessera.report.seeds import Spread
@@ -56,7 +56,9 @@ def _steps(cards: Collection) -> Iterator[Step]:
         if wanted.evaluation in _names(cards, "evaluations", card.variant)
     ]
     for row in wanted.rows:
-        found = [card for card in measured if row.sampling in _names(cards, "samplings", card.each)]
+        named = [card for card in measured if row.sampling in _names(cards, "samplings", card.each)]
+        alike = {seeds.replicas(card) for card in named}
+        found = [card for card in measured if seeds.replicas(card) in alike]
         if not found:
             continue
         values: dict[str, list[float]] = {}
@@ -86,6 +88,7 @@ def ablation(cards: Collection) -> Table | None:
     }
     columns = [
         Column("step", "Step"),
+        Column("changed", "Changed"),
         Column("tokens", "Tokens"),
         Column("steps", "Updates"),
         Column("epochs", "Epochs", show=fixed(0)),
@@ -97,12 +100,49 @@ def ablation(cards: Collection) -> Table | None:
         Column("cards"),
     ]
     rows = [_row(cards, step, names) for step in found]
+    for before, step, row in zip([None, *found], found, rows, strict=False):
+        row["changed"] = ", ".join(changes(before, step)) if before else None
     caption = (
-        "Ablation: from one row to the next one thing is changed. Updates, epochs and parameters "
-        "are those of stage 1; ± is the standard deviation over seeds. Best of a column in bold, "
-        "where all sets have as many images."
+        "Ablation: a row a step, and what it changes against the row above. Updates, epochs and "
+        "parameters are those of stage 1; ± is the standard deviation over seeds. Best of a column "
+        "in bold, where all sets have as many images."
     )
     return Table("ablation", caption, columns, rows, alike="count")
+
+
+def changes(before: Step, after: Step) -> list[str]:
+    """What differs between two steps, in words; seeds do not count.
+
+    Read from the nodes of the sample sets, so that a row never claims to change one thing where it
+    changes two.
+    """
+    old, new = (_facts(step) for step in (before, after))
+    found = [name for name in new if old[name] != new[name]]
+    if "tokens" in found and "clusters" in found:
+        found.remove("clusters")  # VQGAN codes have none
+    if not found and seeds.replicas(before.cards[0]) != seeds.replicas(after.cards[0]):
+        return ["other settings"]  # further up, such as the encoder
+    return found
+
+
+def _facts(step: Step) -> dict[str, Any]:
+    """What a sample set is made with, by the words that a reader knows it by."""
+    sampling = step.cards[0].node["inputs"]["samplings"]
+    drawn, stage2 = drawn_node(step.stage1), sampling["inputs"].get("stage2")
+    settings = dict(step.stage1["settings"])
+    training = dict(settings.pop("training", {}))
+    painted = {key: sampling["settings"][key] for key in ("codes", "masked")}
+    facts = {
+        "tokens": drawn["stage"],
+        "clusters": drawn["settings"].get("clusters"),
+        "updates": training.pop("steps", None),
+        "model": settings,
+        "training": training,
+        "stage 2": stage2 and [stage2["settings"], painted],
+        "draws": sampling["settings"]["semantic"],
+        "images": sampling["settings"]["count"],
+    }
+    return {name: seeds.without_seeds(value) for name, value in facts.items()}
 
 
 def _columns(metric: str, name: str) -> list[Column]:

@@ -5,13 +5,15 @@ reference images. Each protocol has columns of its own.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from tessera.config.canonical import canonical_json
 from tessera.metrics.names import INCEPTION, SHORT, short_names
 from tessera.report.collection import Card, Collection, Node, seeds
-from tessera.report.table import Column, Table, fixed, shown
+from tessera.report.seeds import is_swept_over_filters
+from tessera.report.table import Column, Row, Table, fixed, shown
 
 LOWER_IS_BETTER = ("fid", "kid")
 _INCEPTION_ONLY = re.compile(r"(FID|IS|KID)\b")
@@ -21,6 +23,9 @@ STAGE2 = {
     "masked": "masked",
     None: "none (VQ only)",
 }
+
+CONDITIONS = {"count": "Images", "weights": "Weights", "reference": "Reference"}
+"""What tables tell in the caption where it is the same in all rows: key → title."""
 
 
 @dataclass(frozen=True)
@@ -102,11 +107,17 @@ def scores(cards: Collection) -> list[Score]:
 
 
 def generation(cards: Collection) -> Table | None:
-    """A row a sample set and evaluation."""
-    found = cards.of("evaluation")
-    if not found:
+    """A row a sample set and evaluation.
+
+    Points of a sweep over how codes are drawn are left out, since they have a table of their own,
+    unless there is nothing else.
+    """
+    every = cards.of("evaluation")
+    if not every:
         return None
-    measured = scores(cards)
+    found = [card for card in every if not is_swept_over_filters(cards, card.each)] or every
+    kept = {card.path for card in found}
+    measured = [score for score in scores(cards) if score.card.path in kept]
     rows = []
     for card in found:
         row = _protocol_of(cards, card)
@@ -119,30 +130,29 @@ def generation(cards: Collection) -> Table | None:
         best = "low" if score.metric in LOWER_IS_BETTER else "high"
         show = fixed(3) if score.metric in ("precision", "recall") else None
         options: dict[str, Any] = {"best": best} | ({"show": show} if show else {})
-        ranked[score.name] = [Column(score.name, score.name, **options)]
+        title = two_lines(score.name)
+        ranked[score.name] = [Column(score.name, title, **options)]
         if f"{score.metric}_std" in score.card.results["metrics"]:
             std = f"{score.name} std"
-            ranked[score.name] = [Column(score.name, score.name, spread=std, **options)]
+            ranked[score.name] = [Column(score.name, title, spread=std, **options)]
             ranked[score.name].append(Column(std))
+    common, told = _common(rows)
     columns = [
         Column("variant"),
         Column("set", "Sample set"),
         Column("evaluation"),
-        Column("conditional", "Class given"),
-        Column("stage2_kind", "Stage 2"),
+        Column("conditional", "Class\ngiven"),
+        Column("stage2_kind"),
         Column("stage1"),
         Column("stage2"),
         Column("stage1_parameters"),
         Column("stage2_parameters"),
-        Column("parameters", "Parameters", data=False),
         Column("stage1_steps"),
         Column("stage2_steps"),
         Column("steps", "Updates", data=False),
-        Column("filters", "Draws"),
+        Column("filters", "Draws", show=lambda text: shown(text).replace("T 1, ", "")),
         *(column for columns in ranked.values() for column in columns),
-        Column("count", "Images"),
-        Column("weights", "Weights"),
-        Column("reference", "Reference"),
+        *(Column(key, "" if key in common else title) for key, title in CONDITIONS.items()),
         Column("reference_digest"),
         Column("extractor"),
         Column("extractor_digest"),
@@ -152,11 +162,32 @@ def generation(cards: Collection) -> Table | None:
     caption = (
         "Generated images against real ones. FD and KD over an extractor other than Inception are "
         "no FID and no KID; numbers of different extractors or references (other images, or ADM's "
-        "statistics) stand in different columns. Parameters, updates and draws: stage 1, then "
-        "stage 2; T is the temperature. Best of a column in bold, where all sets have as many "
-        "images."
+        "statistics) stand in different columns. Updates and draws: stage 1, then stage 2, if "
+        "there is one; T is the temperature where it is not 1. ± is the standard deviation of a "
+        "score over 10 splits of the images and of a KD or KID over 100 subsets, as these are "
+        f"defined (n, not n - 1).{told} Best of a column in bold, among sets with a class and "
+        "among those without, where all have as many images and no other is within the deviation."
     )
-    return Table("generation", caption, columns, rows, alike="count")
+    return Table("generation", caption, columns, rows, alike="count", peers="conditional")
+
+
+def _common(rows: Sequence[Row]) -> tuple[set[str], str]:
+    """The conditions that all rows share, and the sentence of the caption that tells them."""
+    common = {key for key in CONDITIONS if len({row[key] for row in rows}) == 1}
+    if not common:
+        return common, ""
+    parts = (f"{CONDITIONS[key].lower()} {shown(rows[0][key])}" for key in CONDITIONS
+             if key in common)  # fmt: skip
+    return common, f" The same for all: {'; '.join(parts)}."
+
+
+def two_lines(name: str) -> str:
+    """A metric's name as a heading of two lines: its extractor stands on the second."""
+    first, bracket, extractor = name.partition(" (")
+    before, space, last = first.rpartition(" ")
+    if bracket and space:  # a name of two words is the wider one
+        return f"{before}\n{last} ({extractor}"
+    return f"{first}\n({extractor}" if bracket else name
 
 
 def draws(sampling: Node) -> str:
@@ -235,7 +266,6 @@ def _protocol_of(cards: Collection, card: Card) -> dict[str, Any]:
         if made is not None:
             row[stage] = made.variant
             row[f"{stage}_parameters"] = made.results["parameters"]
-    for key in ("parameters", "steps"):
-        both = [row.get(f"{stage}_{key}") for stage in ("stage1", "stage2")]
-        row[key] = " + ".join(shown(value) for value in both if value is not None) or None
+    both = [row.get(f"{stage}_steps") for stage in ("stage1", "stage2")]
+    row["steps"] = "+".join(shown(value) for value in both if value is not None) or None
     return row

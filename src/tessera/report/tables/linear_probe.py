@@ -10,7 +10,7 @@ from tessera.report.collection import seeds as seeds_of
 from tessera.report.protocols import expects_imagenet
 from tessera.report.published import published
 from tessera.report.seeds import Family
-from tessera.report.table import Column, Row, Table, parameter_count, percent
+from tessera.report.table import PRINTED, Column, Row, Table, parameter_count, percent
 from tessera.report.tables.literature import OURS
 
 IMAGENET = "ImageNet"
@@ -36,6 +36,10 @@ def linear_probe(cards: Collection) -> Table | None:
             "parameters": row.parameters,
             "top1": None if row.top1 is None else row.top1 / 100,
             "source": row.source,
+            PRINTED: {
+                "parameters": row.printed.get("params"),
+                "top1": row.printed.get("top1"),
+            },
         }
         for row in published("linear_probe")
     ]
@@ -72,8 +76,8 @@ def linear_probe(cards: Collection) -> Table | None:
         "Linear classifiers on mean-pooled hidden states of models that generate. Tokens is the "
         "grid that a model reads, features the width that the classifier reads. Ours are the best "
         "layer of each model on the validation split (0 is the embedding), ± the standard "
-        "deviation over seeds. Published rows are as tabulated in arXiv 2410.12490. Best of each "
-        "data set in bold."
+        "deviation (n - 1) over seeds. Published rows are as tabulated in arXiv 2410.12490. Best "
+        "of each data set in bold, unless another one is within the deviation."
     )
     return Table("linear_probe", caption, columns, rows, peers="data")
 

@@ -9,12 +9,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from tessera.config.canonical import canonical_json
 from tessera.report import seeds
 from tessera.report.collection import Card, Collection, Node
 from tessera.report.protocols import FID_AGAINST, Measure, measures
 from tessera.report.published import PublishedRow, published
 from tessera.report.seeds import Family
-from tessera.report.table import Column, Row, Table, fixed, parameter_count, score, shown
+from tessera.report.table import (
+    PRINTED,
+    Column,
+    Row,
+    Table,
+    fixed,
+    parameter_count,
+    score,
+    shown,
+)
 from tessera.report.tables.generation import metrics_of, stage2_kind
 
 OURS = "this run"
@@ -62,7 +72,8 @@ def is_conditional(card: Card) -> bool:
 def sample_sets(cards: Collection, evaluations: Sequence[Card]) -> list[SampleSet]:
     """What evaluations say, a family of sample sets after the other.
 
-    A sample set that two evaluations of one protocol measured counts once.
+    Sample sets that differ in seeds alone are one family, whether a sweep made them or not. One
+    that two evaluations of one protocol measured counts once.
 
     Args:
         cards: all cards.
@@ -71,11 +82,13 @@ def sample_sets(cards: Collection, evaluations: Sequence[Card]) -> list[SampleSe
     """
     kept = [card for card in evaluations if not seeds.is_swept_over_filters(cards, card.each)]
     columns = measures(cards, kept)
-    grouped: dict[Family, list[Card]] = {}
+    grouped: dict[str, list[Card]] = {}
     for card in kept:
-        grouped.setdefault(seeds.family(cards, "samplings", card.each), []).append(card)
+        alike = canonical_json(seeds.without_seeds(card.node["inputs"]["samplings"]))
+        grouped.setdefault(alike, []).append(card)
     found = []
-    for family, members in grouped.items():
+    for members in grouped.values():
+        family = seeds.family(cards, "samplings", members[0].each)
         values: dict[Measure, dict[str, float]] = {}
         for card in members:
             for metric, value in metrics_of(card).items():
@@ -134,8 +147,10 @@ def _columns(measure: Measure) -> list[Column]:
     show = fixed(2) if measure.metric in ("precision", "recall") else score
     std = f"{measure.name} std"
     best: Literal["low", "high"] | None = "low" if measure.lower_is_better else "high"
-    if measure.name == FID_AGAINST[None]:
-        best = None  # nobody knows which of these are comparable
+    if measure.name == FID_AGAINST[None] or measure.metric == "kid":
+        # Nobody knows which of these FIDs are comparable; KIDs differ by less than their spread
+        # over subsets, which the table `generation` tells.
+        best = None
     title = measure.title.replace(" (", "\n(", 1)
     return [Column(measure.name, title, best=best, spread=std, show=show), Column(std)]
 
@@ -152,6 +167,11 @@ def _published_row(row: PublishedRow) -> Row:
         IS: row.inception_score,
         "source": row.source,
         "reference_source": row.reference_source,
+        PRINTED: {
+            "parameters": row.printed.get("params"),
+            FID_AGAINST[row.reference]: row.printed.get("fid"),
+            IS: row.printed.get("is"),
+        },
     }
 
 
@@ -194,7 +214,8 @@ def _caption(name: str) -> str:
         "(ADM), or references that are not known (other; none of these is marked as the best). "
         "Names in brackets after FD, KD, score, precision and recall are extractors other than "
         "Inception. Parameters and epochs are those of stage 1, epochs of ours its updates times "
-        "batch over training images; ± is the standard deviation over seeds. "
+        "batch over training images; ± is the standard deviation (n - 1) over seeds. "
         f"Published rows are as tabulated in arXiv 2410.12490{sources if conditional else ''}."
-        f"{' cfg is classifier-free guidance.' if conditional else ''} Best of a column in bold."
+        f"{' cfg is classifier-free guidance.' if conditional else ''} Best of a column in bold, "
+        "but for KD and KID, and not where another value is within the deviation."
     )

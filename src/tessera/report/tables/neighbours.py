@@ -1,7 +1,7 @@
 """The table of nearest training images: whether samples are copies."""
 
 from tessera.report.collection import Card, Collection, seeds
-from tessera.report.table import Column, Table, percent
+from tessera.report.table import Column, Table, percent, shown
 
 
 def neighbours(cards: Collection) -> Table | None:
@@ -37,24 +37,25 @@ def neighbours(cards: Collection) -> Table | None:
         Column("label", "Sample set", data=False),
         Column("distance", "Distance"),
         Column("count", "Samples"),
-        Column("median_samples", "Median, samples"),
-        Column("median_unseen", "Median, unseen images"),
-        Column("near", "Near (%)", show=percent),
+        Column("median_samples", "Median,\nsamples"),
+        Column("median_unseen", "Median,\nunseen images"),
+        Column("near", "Near\n(%)", show=percent),
         Column("near_distance"),
-        Column("copies", "Pixel-equal, samples"),
-        Column("copies_unseen", "Pixel-equal, unseen images"),
+        Column("copies", "Pixel-equal,\nsamples"),
+        Column("copies_unseen", "Pixel-equal,\nunseen images"),
         Column("unseen"),
-        Column("training_images", "Training images"),
+        Column("training_images", "Training\nimages"),
         Column("reference_digest"),
         Column("extractor_digest"),
         Column("seeds"),
         Column("card"),
     ]
+    counts = sorted({row["unseen"] for row in rows})
     caption = (
         "Distances to the nearest training image: of samples, and of validation images, which no "
         "model has seen. Near are samples that lie nearer than all but one in a hundred of the "
-        "unseen images do: 1 % would be as expected, far more would be copies, or samples more "
-        "typical than images are."
+        f"unseen images do (of {' or '.join(map(shown, counts))} unseen images): 1 % would be as "
+        "expected, far more would be copies, or samples more typical than images are."
     )
     return Table("neighbours", caption, columns, rows) if rows else None
 

@@ -25,8 +25,8 @@ def projections(cards: Collection) -> Table | None:
     columns += [Column(key) for key in ("samples", "dimensions", "unseen_seeds", "seeds", "card")]
     caption = (
         "Two Gaussian classes on one line, by PCA and by LDA: the share of unseen points whose "
-        "class is found after Gaussian noise, as mean and standard deviation over the seeds of "
-        "points and noise, and what infinitely many points would give."
+        "class is found after Gaussian noise, as mean and standard deviation (n - 1) over the "
+        "seeds of points and noise, and what infinitely many points would give."
     )
     return Table("projections", caption, columns, rows) if rows else None
 

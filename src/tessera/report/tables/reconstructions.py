@@ -83,7 +83,7 @@ def reconstructions(cards: Collection) -> Table | None:
     caption = (
         "Images against their own reconstructions, from codes alone: the Fréchet distance of the "
         "two sets (rFID over Inception, rFD over any other extractor) and the mean PSNR of an "
-        "image. No sample set painted by an autoencoder can be expected to come closer."
+        "image."
     )
     return Table("reconstructions", caption, columns, rows, alike="count") if rows else None
 

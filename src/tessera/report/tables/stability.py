@@ -49,7 +49,8 @@ def stability(cards: Collection) -> Table | None:
     )
     caption = (
         "Tokens under white Gaussian noise on the pixels: share of tokens that change, and cosine "
-        "similarity of the embeddings before and after (mean ± standard deviation over images and "
-        f"draws: {'; '.join(over)}). The SNR of each image is that of its own mean square pixel."
+        "similarity of the embeddings before and after (mean ± standard deviation, n - 1, over "
+        f"images and draws: {'; '.join(over)}). The SNR of each image is that of its own mean "
+        "square pixel."
     )
     return Table("stability", caption, columns, rows) if rows else None

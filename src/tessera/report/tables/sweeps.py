@@ -10,7 +10,7 @@ from tessera.report.collection import TRAININGS, Card, Collection
 from tessera.report.seeds import is_seed
 from tessera.report.swept import columns_of, swept, text_of
 from tessera.report.table import Column, Table
-from tessera.report.tables.generation import Score, scores
+from tessera.report.tables.generation import Score, scores, two_lines
 from tessera.report.tables.reconstructions import ColumnNames, column_names
 
 POINT = ["section", "base", "label", "point"]
@@ -43,10 +43,11 @@ def sweeps(cards: Collection) -> Table | None:
         Column("n", "Seeds"),
     ]
     for metric in measured["metric"].dropna().unique():
-        columns += [Column(metric, metric, spread=f"{metric} std"), Column(f"{metric} std")]
+        columns.append(Column(metric, two_lines(metric), spread=f"{metric} std"))
+        columns.append(Column(f"{metric} std"))
     caption = (
-        "What was measured at each point of the sweeps; mean and standard deviation where several "
-        "seeds were swept. Numbers over different extractors or reference images stand in "
+        "What was measured at each point of the sweeps; mean ± standard deviation (n - 1) where "
+        "several seeds were swept. Numbers over different extractors or reference images stand in "
         "different columns."
     )
     return Table("sweeps", caption, columns, rows)

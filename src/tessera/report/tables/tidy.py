@@ -11,6 +11,10 @@ from tessera.report.tables.reconstructions import column_names
 
 UNITS = {
     "seconds": "s",
+    "psnr_db": "dB",
+    "code_entropy_bits": "bit",
+    "class_target_entropy": "nat",
+    "patch_target_entropy": "nat",
     "sampling_seconds": "s",
     "peak_memory_mb": "MB",
     "entropy_bits": "bit",
@@ -26,6 +30,11 @@ UNITS = {
     "(dB)": "dB",
 }
 """Last word of a metric → its unit; all else is a bare number, "1"."""
+
+LOSSES = {"stage1": "nat/token", "stage2": "nat/token", "encoder": "nat", "extractor": "nat"}
+"""Stage → the unit of its losses: cross-entropies. Others are weighted sums of unlike terms."""
+
+ARBITRARY = "a.u."
 
 Number = tuple[str, float]
 
@@ -110,6 +119,6 @@ def _flat(values: Mapping[str, Any], before: str = "") -> Iterator[Number]:
 
 def _unit(card: Card, metric: str) -> str:
     last = metric.rsplit(" ", 1)[-1]
-    if last == "loss" and card.stage in ("stage1", "stage2"):
-        return "nat/token"
+    if last.endswith("loss"):
+        return LOSSES.get(card.stage, ARBITRARY)
     return UNITS.get(last, "1")

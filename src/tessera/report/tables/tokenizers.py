@@ -5,7 +5,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from tessera.report.collection import Card, Collection, group_by, seeds
-from tessera.report.table import Column, Table
+from tessera.report.table import Column, Table, fixed
+
+TITLES = {
+    "validation psnr_db": "PSNR\n(dB)",
+    # Those of the training split stand in columns that K-Means has too.
+    "validation used_codes": "",
+    "validation code_entropy_bits": "",
+}
+"""Column of an autoencoder's validation → its heading."""
 
 
 def tokenizers(cards: Collection) -> Table | None:
@@ -35,19 +43,19 @@ def tokenizers(cards: Collection) -> Table | None:
         Column("kind", "Kind"),
         Column("vocabulary", "Vocabulary"),
         Column("used", "Used"),
-        Column("entropy_bits", "Entropy (bits)"),
+        Column("entropy_bits", "Entropy\n(bits)", show=fixed(2)),
         Column("points", "Points"),
         Column("objective", "Objective"),
         Column("empty", "Empty"),
         Column("tiny", "Tiny"),
-        *(Column(key, key.capitalize().replace("_", " ")) for key in measured),
+        *(Column(key, TITLES.get(key, key.capitalize().replace("_", " "))) for key in measured),
         Column("seeds"),
         Column("card"),
     ]
     caption = (
         "Tokenizers. A codebook is K-Means over the points: the objective is the sum of squared "
         "distances, tiny clusters have fewer than 39 points. Codes of an autoencoder are counted "
-        "over the tokens of the training split."
+        "over the tokens of the training split; its PSNR is that of validation images."
     )
     return Table("tokenizers", caption, columns, rows) if rows else None
 
