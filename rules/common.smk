@@ -12,7 +12,7 @@ from snakemake.settings.types import DeploymentMethod
 
 from tessera.config import guard, lineage
 from tessera.config.canonical import canonical_json
-from tessera.config.jobs import PARTED
+from tessera.config.jobs import PARTED, node_of
 from tessera.config.load import chain as config_chain
 from tessera.config.load import load as load_config
 from tessera.config.paths import SPLITS, Paths
@@ -21,6 +21,7 @@ from tessera.config.schema import PUBLISHED, stage_of
 from tessera.errors import UserError
 from tessera.plan.arrays import demand_of_parts
 from tessera.plan.demand import demand
+from tessera.report.outputs import category, title
 
 # The files of this launch's config in their order. Snakemake lists those of --configfile first,
 # although they are laid over config.yaml.
@@ -360,3 +361,28 @@ def probe_arrays(wildcards):
     """The weights of the model that a probe reads, and the tokens."""
     cards = [card for split in SPLITS for card in probe_tokens(wildcards, split)]
     return [weights_of("stage1", wildcards.stage1), *part_files(cards)]
+
+
+def shown(kind, name, file, form):
+    """A file of a table or figure as Snakemake's report shows it."""
+    return report(
+        f"{RESULTS}/{kind}s/{file}",
+        caption=f"captions/{kind}_{name}.rst",
+        category=category(kind, name),
+        labels={"result": title(kind, name), "as": form},
+    )
+
+
+def shown_picture(picture):
+    """A picture as Snakemake's report shows it."""
+    return report(
+        f"{RESULTS}/{picture.file}",
+        caption=f"captions/{picture.caption}.rst",
+        category=category("picture", picture.section),
+        labels={"result": picture.title, "as": "Picture"},
+    )
+
+
+def collecting(stage):
+    """The settings of a stage that is of no variant."""
+    return canonical_json(node_of(CONFIG, stage, "", "", None))

@@ -1,42 +1,14 @@
 # Cards → tables and figures, and a page that shows them with the pictures that other stages drew.
 
-from tessera.config.canonical import canonical_json
-from tessera.config.jobs import INDEX, node_of
+from tessera.config.jobs import INDEX
 from tessera.report.outputs import (
-    category,
     figure_names,
     first_cards,
     further_parts,
     table_files,
     table_names,
-    title,
 )
 from tessera.report.pictures.catalogue import pictures
-
-
-def shown(kind, name, file, form):
-    """A file of a table or figure as Snakemake's report shows it."""
-    return report(
-        f"{RESULTS}/{kind}s/{file}",
-        caption=f"captions/{kind}_{name}.rst",
-        category=category(kind, name),
-        labels={"result": title(kind, name), "as": form},
-    )
-
-
-def shown_picture(picture):
-    """A picture as Snakemake's report shows it."""
-    return report(
-        f"{RESULTS}/{picture.file}",
-        caption=f"captions/{picture.caption}.rst",
-        category=category("picture", picture.section),
-        labels={"result": picture.title, "as": "Picture"},
-    )
-
-
-def collecting(stage):
-    """The settings of a stage that is of no variant."""
-    return canonical_json(node_of(CONFIG, stage, "", "", None))
 
 
 rule tables:
@@ -117,7 +89,9 @@ rule index:
     input:
         cards=rules.tables.input.cards,
         parts=rules.tables.input.parts,
+        table_card=rules.tables.output.card,
         tables=rules.tables.output,
+        figure_card=rules.figures.output.card,
         figures=rules.figures.output,
         # Marked here and not where they are drawn: only some variants' pictures are shown.
         pictures=[shown_picture(picture) for picture in pictures(CONFIG)],
@@ -143,7 +117,7 @@ rule index:
         "index: showing tables, figures and pictures on one page"
     shell:
         "python -m tessera.stages.index --settings {params.settings:q} --threads {threads}"
-        " --cards {input.cards} --tables {rules.tables.output.card} --figures {rules.figures.output.card}"
+        " --cards {input.cards} --tables {input.table_card} --figures {input.figure_card}"
         " --captions {resources.captions:q} {resources.config} --card {output.card} 2>&1 | tee {log}"
 
 
