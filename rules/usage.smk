@@ -1,8 +1,5 @@
 # Tokens → how often each code comes, and what it sees.
 
-from tessera.report.outputs import category
-
-
 rule usage:
     input:
         tokens=lambda w: PATHS.cards("tokens", w.tokens),
