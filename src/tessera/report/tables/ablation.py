@@ -8,9 +8,9 @@ from tessera.config.lineage import drawn_node, draws_semantic
 from tessera.report import seeds
 from tessera.report.collection import Card, Collection, Node
 from tessera.report.seeds import Spread
-from tessera.report.table import Column, Table, fixed, parameter_count, score
+from tessera.report.table import Column, Table, parameter_count, score
 from tessera.report.tables.generation import LOWER_IS_BETTER, metric_name, metrics_of
-from tessera.report.tables.literature import epochs
+from tessera.report.tables.literature import epochs, epochs_text
 
 METRICS = ("fid", "is")
 """What the ablation is judged by; KID, precision and recall are in the table alone."""
@@ -91,7 +91,7 @@ def ablation(cards: Collection) -> Table | None:
         Column("changed", "Changed"),
         Column("tokens", "Tokens"),
         Column("steps", "Updates"),
-        Column("epochs", "Epochs", show=fixed(0)),
+        Column("epochs", "Epochs", show=epochs_text),
         Column("parameters", "Param.", show=parameter_count),
         Column("stage2_parameters"),
         *(column for metric, name in names.items() for column in _columns(metric, name)),

@@ -131,7 +131,7 @@ def _table(cards: Collection, name: Literal["unconditional", "conditional"]) -> 
         Column("ours"),
         Column("parameters", "Param.", show=parameter_count),
         Column("stage2_parameters"),
-        Column("epochs", "Epochs", show=_whole),
+        Column("epochs", "Epochs", show=epochs_text),
         Column("guidance", "Guid." if name == "conditional" else ""),
         *(column for measure in dict.fromkeys(ranked) for column in _columns(measure)),
         Column("seeds_averaged", "Seeds"),
@@ -140,7 +140,7 @@ def _table(cards: Collection, name: Literal["unconditional", "conditional"]) -> 
         Column("reference_source"),
         Column("cards"),
     ]
-    return Table(name, _caption(name), columns, rows)
+    return Table(name, _caption(name), columns, rows, peers="guidance")
 
 
 def _columns(measure: Measure) -> list[Column]:
@@ -199,7 +199,7 @@ def _own_row(cards: Collection, it: SampleSet, label: str) -> Row:
     return row
 
 
-def _whole(value: float | None) -> str:
+def epochs_text(value: float | None) -> str:
     """Epochs: whole ones, but for less than ten."""
     return shown(None) if value is None else f"{value:.0f}" if value >= 10 else f"{value:.2g}"
 
@@ -216,6 +216,7 @@ def _caption(name: str) -> str:
         "Inception. Parameters and epochs are those of stage 1, epochs of ours its updates times "
         "batch over training images; ± is the standard deviation (n - 1) over seeds. "
         f"Published rows are as tabulated in arXiv 2410.12490{sources if conditional else ''}."
-        f"{' cfg is classifier-free guidance.' if conditional else ''} Best of a column in bold, "
-        "but for KD and KID, and not where another value is within the deviation."
+        f"{' cfg is classifier-free guidance.' if conditional else ''} Best of a column in bold"
+        f"{', of rows with and without guidance' if conditional else ''}, but for KD and KID, and "
+        "not where another value is within the deviation."
     )
