@@ -23,8 +23,8 @@ def devices_by_stage(workflow: Workflow) -> dict[str, list[str]]:
 
 
 def test_the_whole_experiment_is_made(whole):
-    assert "24 of 24 steps (100%) done" in whole.printed()
-    assert len(whole.cards()) == 23  # one for each job but `all`
+    assert "25 of 25 steps (100%) done" in whole.printed()
+    assert len(whole.cards()) == 24  # one for each job but `all`
 
 
 def test_each_job_on_a_gpu_has_the_one_that_slurm_gave_it(slurm: Slurm, two_runs: TwoRuns):
