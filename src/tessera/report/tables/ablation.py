@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tessera.config.lineage import drawn_node, draws_semantic
+from tessera.config.points import said
 from tessera.report import seeds
 from tessera.report.collection import Card, Collection, Node
 from tessera.report.seeds import Spread
@@ -117,7 +118,7 @@ def changes(before: Step, after: Step) -> list[str]:
     changes two.
     """
     old, new = (_facts(step) for step in (before, after))
-    found = [name for name in new if old[name] != new[name]]
+    found = [name for name in new if old.get(name) != new[name]]
     if "tokens" in found and "clusters" in found:
         found.remove("clusters")  # VQGAN codes have none
     if not found and seeds.replicas(before.cards[0]) != seeds.replicas(after.cards[0]):
@@ -136,8 +137,8 @@ def _facts(step: Step) -> dict[str, Any]:
         "tokens": drawn["stage"],
         "clusters": drawn["settings"].get("clusters"),
         "updates": training.pop("steps", None),
+        **{said(name): value for name, value in training.items()},
         "model": settings,
-        "training": training,
         "stage 2": stage2 and [stage2["settings"], painted],
         "draws": sampling["settings"]["semantic"],
         "images": sampling["settings"]["count"],
