@@ -1,5 +1,6 @@
 # Tokens → how often each code comes, and what it sees.
 
+
 rule usage:
     input:
         tokens=lambda w: PATHS.cards("tokens", w.tokens),
