@@ -63,6 +63,6 @@ def _swept_over_seeds(config: Config, section: str) -> dict[str, list[str]]:
     others = set()
     for name, point in config.points.get(section, {}).items():
         found.setdefault(point.base, []).append(name)
-        if not all(setting.split(".")[-1] == "seed" for setting in point.settings):
+        if not point.sets_seeds_alone:
             others.add(point.base)
     return {base: names for base, names in found.items() if base not in others}

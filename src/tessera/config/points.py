@@ -29,9 +29,19 @@ class Point:
     settings: Mapping[str, Any]
     label: str = field(default="", compare=False)  # as all labels, it makes no difference
 
+    @property
+    def sets_seeds_alone(self) -> bool:
+        """Whether it differs from the other points in seeds and nothing else."""
+        return all(is_seed(setting) for setting in self.settings)
+
 
 Points = Mapping[str, Mapping[str, Point]]
 """Section → variant → the point that it is; a variant that no sweep made is absent."""
+
+
+def is_seed(setting: str) -> bool:
+    """Whether a swept setting, such as "stage1.gpt.training.seed", is a seed."""
+    return setting.split(".")[-1] == "seed"
 
 
 NAMED = 5

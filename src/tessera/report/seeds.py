@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tessera.config.canonical import canonical_json
+from tessera.config.points import is_seed
 from tessera.report.collection import Card, Collection
 
 FILTERS = ("semantic", "codes", "masked")
@@ -39,11 +40,6 @@ class Spread:
     mean: float
     std: float | None
     count: int
-
-
-def is_seed(setting: str) -> bool:
-    """Whether a swept setting, such as "stage1.gpt.training.seed", is a seed."""
-    return setting.split(".")[-1] == "seed"
 
 
 def family(cards: Collection, section: str, variant: str) -> Family:

@@ -96,6 +96,9 @@ def group_alike(found: Sequence[Score]) -> list[list[Score]]:
 def _set_name(cards: Collection, alike: Sequence[Score]) -> str:
     card = alike[0].card
     seeds = f", {len(alike)} seeds" if len(alike) > 1 else ""
-    swept = cards.point("samplings", card.each) is not None
-    name = (label if swept else Collection.label)(cards, "samplings", card.each)
+    point = cards.point("samplings", card.each)
+    if point is None:
+        name = cards.label("samplings", card.each)
+    else:  # without the seed
+        name = label(cards, "samplings", card.each)
     return f"{name} (n = {card.results['count']:,}{seeds})"

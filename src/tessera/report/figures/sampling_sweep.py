@@ -9,11 +9,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
 from tessera.config.canonical import canonical_json
-from tessera.config.points import Point
+from tessera.config.points import Point, is_seed
 from tessera.report.collection import Collection
 from tessera.report.figures.log_ticks import log_ticks
 from tessera.report.outputs import SWEPT_FILTERS
-from tessera.report.seeds import is_seed, spread, without_seeds
+from tessera.report.seeds import spread, without_seeds
 from tessera.report.style import PAGE, look, new_figure, say, series_name
 from tessera.report.swept import text_of
 from tessera.report.tables.generation import LOWER_IS_BETTER, Score, protocol, scores

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from tessera.config.jobs import LISTED
 from tessera.config.paths import Paths
+from tessera.config.points import points_of
 from tessera.config.schema import Config
 from tessera.report.collection import Collection, labels_of
 
@@ -82,10 +83,7 @@ def _entries(config: Config, section: str) -> Iterator[tuple[str, str | None]]:
 
 def _is_point(config: Config, section: str, name: str) -> bool:
     """Whether a variant is one of many that a sweep made, and not the first one of seeds alone."""
-    points = config.points.get(section, {})
-    point = points.get(name)
+    point = config.points.get(section, {}).get(name)
     if point is None:
         return False
-    if not all(setting.rpartition(".")[2] == "seed" for setting in point.settings):
-        return True
-    return name != next(other for other, it in points.items() if it.base == point.base)
+    return not point.sets_seeds_alone or name != points_of(config.points, section, point.base)[0]

@@ -11,7 +11,7 @@ from tessera.report.collection import Card, Collection, Node
 from tessera.report.seeds import Spread
 from tessera.report.table import Column, Table, parameter_count, score
 from tessera.report.tables.generation import LOWER_IS_BETTER, metric_name, metrics_of
-from tessera.report.tables.literature import epochs, epochs_text
+from tessera.report.tables.literature import epochs, epochs_text, parameters
 
 METRICS = ("fid", "is")
 """What the ablation is judged by; KID, precision and recall are in the table alone."""
@@ -155,7 +155,6 @@ def _columns(metric: str, name: str) -> list[Column]:
 
 
 def _row(cards: Collection, step: Step, names: Mapping[str, str]) -> dict[str, Any]:
-    sampling = step.cards[0].node["inputs"]["samplings"]["inputs"]
     row: dict[str, Any] = {
         "step": step.label,
         "tokens": "semantic" if draws_semantic(step.stage1) else "VQ codes",
@@ -164,9 +163,7 @@ def _row(cards: Collection, step: Step, names: Mapping[str, str]) -> dict[str, A
         "count": step.cards[0].results["count"],
         "cards": " ".join(card.path for card in step.cards),
     }
-    for stage, key in (("stage1", "parameters"), ("stage2", "stage2_parameters")):
-        made = cards.made_from(sampling.get(stage))
-        row[key] = made.results["parameters"] if made else None
+    row |= parameters(cards, step.cards[0].node["inputs"]["samplings"])
     if len(step.cards) > 1:
         row["seeds_averaged"] = len(step.cards)
     for metric, values in step.values.items():

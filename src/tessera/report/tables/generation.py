@@ -130,12 +130,10 @@ def generation(cards: Collection) -> Table | None:
         best = "low" if score.metric in LOWER_IS_BETTER else "high"
         show = fixed(3) if score.metric in ("precision", "recall") else None
         options: dict[str, Any] = {"best": best} | ({"show": show} if show else {})
-        title = two_lines(score.name)
-        ranked[score.name] = [Column(score.name, title, **options)]
-        if f"{score.metric}_std" in score.card.results["metrics"]:
-            std = f"{score.name} std"
-            ranked[score.name] = [Column(score.name, title, spread=std, **options)]
-            ranked[score.name].append(Column(std))
+        spread = f"{score.name} std" if score.spread is not None else None
+        ranked[score.name] = [Column(score.name, two_lines(score.name), spread=spread, **options)]
+        if spread is not None:
+            ranked[score.name].append(Column(spread))
     common, told = _common(rows)
     columns = [
         Column("variant"),

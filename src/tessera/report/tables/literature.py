@@ -176,27 +176,30 @@ def _published_row(row: PublishedRow) -> Row:
 
 
 def _own_row(cards: Collection, it: SampleSet, label: str) -> Row:
-    models = it.node["inputs"]
-    made = {stage: cards.made_from(models.get(stage)) for stage in ("stage1", "stage2")}
     row: dict[str, Any] = {
         "type": "MIM" if stage2_kind(it.node) == "masked" else "AR",
         "method": f"{label} (ours)",
         "ours": True,
-        "epochs": epochs(cards, models["stage1"]),
+        "epochs": epochs(cards, it.node["inputs"]["stage1"]),
         "guidance": "none",
         "count": it.cards[0].results["count"],
         "source": OURS,
         "cards": " ".join(card.path for card in it.cards),
     }
-    for stage, key in (("stage1", "parameters"), ("stage2", "stage2_parameters")):
-        card = made[stage]
-        row[key] = None if card is None else card.results["parameters"]
+    row |= parameters(cards, it.node)
     sizes = [len(values) for values in it.values.values()]
     if max(sizes, default=1) > 1:
         row["seeds_averaged"] = max(sizes)
     for measure, values in it.values.items():
         row |= seeds.cells(measure.name, values)
     return row
+
+
+def parameters(cards: Collection, sampling: Node) -> dict[str, int | None]:
+    """Column → parameters of a sampling's models; None where a card does not tell, or none is."""
+    columns = {"parameters": "stage1", "stage2_parameters": "stage2"}
+    made = {key: cards.made_from(sampling["inputs"].get(stage)) for key, stage in columns.items()}
+    return {key: card.results["parameters"] if card else None for key, card in made.items()}
 
 
 def epochs_text(value: float | None) -> str:

@@ -6,8 +6,8 @@ from typing import Any
 
 import pandas as pd
 
+from tessera.config.points import is_seed
 from tessera.report.collection import TRAININGS, Card, Collection
-from tessera.report.seeds import is_seed
 from tessera.report.swept import columns_of, swept, text_of
 from tessera.report.table import Column, Table
 from tessera.report.tables.generation import Score, scores, two_lines
