@@ -26,6 +26,13 @@ LIMIT = 320 * 2**20
 """Memory of a worker: 150 MB are its imports; beyond 95 % of it dask kills a worker."""
 
 
+@pytest.fixture(autouse=True)
+def nothing_stays() -> Iterator[None]:
+    """However a cluster ended, dask computes in this process again."""
+    yield
+    assert dask.config.get("scheduler", None) is None
+
+
 @pytest.fixture(scope="module")
 def cluster() -> Iterator["distributed.LocalCluster"]:
     """Two worker processes of one thread."""
@@ -232,7 +239,7 @@ def test_a_set_larger_than_the_memory_of_the_workers(large, cluster, tmp_path):
     """1 GiB passes through two workers of 320 MiB each, and none of them is killed for it."""
     parts, table = large
     on = Dask(scheduler=cluster.scheduler_address)
-    with distributed.Client(cluster) as client:
+    with distributed.Client(cluster, set_as_default=False) as client:
         before = client.run(os.getpid)
         with computing(on, 1, parts, tmp_path):
             assert np.array_equal(count_codes(parts, CLASSES, CODES), table)

@@ -52,13 +52,15 @@ def computing(settings: Dask, threads: int, files: Sequence[Path], logs: Path) -
     with ExitStack() as opened:
         if settings.scheduler == "slurm":
             cluster = opened.enter_context(_slurm_cluster(settings.slurm, logs))
-            client = opened.enter_context(distributed.Client(cluster))
+            client = opened.enter_context(distributed.Client(cluster, set_as_default=False))
             _wait_for_slurm(client, settings.slurm, logs)
             at_once = settings.slurm.workers * settings.slurm.cores  # others may come later
         else:
             client = opened.enter_context(_connect(settings.scheduler))
             at_once = sum(client.nthreads().values())
         _require_workers(client, files)
+        # A client that made itself the default would stay it where its closing fails or is late.
+        opened.enter_context(dask.config.set(scheduler=client.get))
         try:
             yield at_once
         except distributed.KilledWorker as error:
@@ -100,7 +102,7 @@ def _connect(address: str) -> "Client":
     """A client of the scheduler at an address, once it has a worker."""
     distributed = _require("distributed")
     try:
-        client = distributed.Client(address, timeout=CONNECT_SECONDS)
+        client = distributed.Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
     except (OSError, ValueError) as error:  # ValueError: the host is no name, the port no number
         raise UserError(
             f"dask.scheduler: no scheduler answers at {address}: start one there "
