@@ -59,7 +59,7 @@ def computing(settings: Dask, threads: int, files: Sequence[Path], logs: Path) -
             client = opened.enter_context(_connect(settings.scheduler))
             at_once = sum(client.nthreads().values())
         _require_workers(client, files)
-        # A client that made itself the default would stay it where its closing fails or is late.
+        # No client is the process's default: one that cannot connect would stay it until collected.
         opened.enter_context(dask.config.set(scheduler=client.get))
         try:
             yield at_once
