@@ -18,7 +18,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 unexport PYTHONPATH PYTHONHOME
 
-.PHONY: help env lock docs demo paper imagenet-shape test check format clean distclean
+.PHONY: help env lock docs demo paper imagenet-shape test bench check format clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -76,6 +76,10 @@ imagenet-shape: $(STAMP) ## rehearse the ImageNet experiment: true shapes, stand
 
 test: $(STAMP) ## run all tests; a warning is an error
 	python -m pytest
+
+# Each benchmark also prints its JSON alone: python -m benchmarks.NAME
+bench: $(STAMP) ## measure speed and memory, and compare with what was last committed
+	python -m benchmarks.run --device cpu
 
 check: $(STAMP) ## check style, types, imports, the workflow and the stages' versions
 	ruff check

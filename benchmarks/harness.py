@@ -10,8 +10,8 @@ import gc
 import json
 import os
 import platform
+import re
 import statistics
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -119,12 +119,15 @@ class Timing:
 
     def of(self, amount: float) -> dict[str, Any]:
         """The fields of a `Figure` for a rate: `amount` units of work a repeat."""
-        return {
-            "value": amount / self.median,
-            "spread": self.spread,
-            "repeats": len(self.seconds),
-            "peak_bytes": self.peak_bytes,
-        }
+        return {"value": amount / self.median} | self._facts()
+
+    def taken(self) -> dict[str, Any]:
+        """The fields of a `Figure` for the seconds of a repeat."""
+        return {"value": self.median} | self._facts()
+
+    def _facts(self) -> dict[str, Any]:
+        repeats = len(self.seconds)
+        return {"spread": self.spread, "repeats": repeats, "peak_bytes": self.peak_bytes}
 
 
 def time_side_by_side(
@@ -199,7 +202,7 @@ def machine(device: str) -> dict[str, Any]:
 
 
 def machine_name(device: str) -> str:
-    """The name that results of this machine are kept under, such as "xeon-2.80ghz-2-cores"."""
+    """The folder that keeps this machine's results, such as "intel-xeon-2.80ghz-2-cores"."""
     if torch.device(device).type == "cuda":
         return _word(torch.cuda.get_device_name())
     return f"{_word(_processor())}-{len(os.sched_getaffinity(0))}-cores"
@@ -235,11 +238,24 @@ def main(measure: Callable[[str, bool], Report], argv: Sequence[str] | None = No
     parser = argparse.ArgumentParser(description=(measure.__doc__ or "").splitlines()[0])
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--full", action=argparse.BooleanOptionalAction, help="sizes of the paper")
+    parser.add_argument("--out", type=Path, help="file of the JSON (default: the terminal)")
     given = parser.parse_args(argv)
     full = torch.device(given.device).type == "cuda" if given.full is None else given.full
-    print(json.dumps(measure(given.device, full).as_json(given.device), indent=2))
-    sys.stdout.flush()
+    text = as_text(measure(given.device, full).as_json(given.device))
+    if given.out is None:
+        print(text, end="")
+    else:
+        given.out.write_text(text)
     return 0
+
+
+def as_text(report: Mapping[str, Any]) -> str:
+    """A report as JSON.
+
+    Raises:
+        ValueError: a number of it is infinite or none at all.
+    """
+    return json.dumps(report, indent=2, allow_nan=False) + "\n"
 
 
 def _processor() -> str:
@@ -255,5 +271,6 @@ def _cpuinfo(key: str) -> str:
 
 
 def _word(text: str) -> str:
-    kept = [part for part in text.replace("(R)", "").replace("(TM)", "").split() if part != "@"]
-    return "-".join(part.lower() for part in kept if part not in ("CPU", "Processor"))
+    """A name of hardware as that of a folder: "Intel(R) Xeon(R) CPU @ 2GHz" → "intel-xeon-2ghz"."""
+    plain = re.sub(r"\((R|TM)\)|\b(CPU|Processor)\b", " ", text, flags=re.IGNORECASE).lower()
+    return re.sub(r"[^a-z0-9.]+", "-", plain).strip("-.") or "unknown"

@@ -30,7 +30,7 @@ from tessera.errors import UserError
 from tessera.io.codebooks import read_codebook
 from tessera.quantize.assign import nearest
 from tessera.stages.job import device_name
-from tessera.stages.tokenizing import Featurizer
+from tessera.stages.tokenizing import open_featurizer
 
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95)
 CHUNK = 4096
@@ -120,7 +120,7 @@ def measure(
     precisions = ("float32", "bfloat16")
     # The encoder is loaded twice: the two do not share a thing, as in two runs.
     exact, rounded = (
-        Featurizer(
+        open_featurizer(
             reading | {"settings": reading["settings"] | {"precision": name}}, encoder, device
         )
         for name in precisions

@@ -1,15 +1,19 @@
 """Runs all benchmarks, each in a process of its own, and compares with what is committed.
 
-    python -m benchmarks.run [--device cuda] [--only NAME ...] [--save] [--strict]
+    python -m benchmarks.run [--device cuda] [--budget 540] [--only NAME ...] [--save] [--strict]
 
 The last results of each machine lie in benchmarks/results/MACHINE/NAME.json. Ratios are compared,
 since they mean the same on a machine that is faster or busier.
 """
 
 import argparse
+import contextlib
 import json
+import os
+import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -17,7 +21,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.harness import machine_name
+from benchmarks.harness import as_text, machine_name
 
 NAMES = (
     "stage1_training",
@@ -34,58 +38,108 @@ NAMES = (
 ON_PROCESSORS = ("workflow",)
 """Those that have nothing to do on a GPU."""
 RESULTS = Path(__file__).parent / "results"
+LEAST = 15
+"""Seconds below which none is begun: torch and its warm-up alone take them."""
 NOTABLE = 0.15
 """A ratio that is worse by more than this share is marked; less is noise on a shared machine."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Prints a table; returns 1 where a benchmark failed, or, with --strict, was slower."""
+    """Prints a table; returns 1 where a benchmark gave no report, or, with --strict, was slower."""
+    given = _parser().parse_args(argv)
+    committed = RESULTS / machine_name(given.device)
+    folders = [folder for folder in (given.out, committed if given.save else None) if folder]
+    start = time.monotonic()
+    absent = worse = False
+    reached = []
+    for name in chosen(given.only, given.device):
+        left = given.budget - (time.monotonic() - start)
+        report = run_one(name, given.device, given.limit, left)
+        if isinstance(report, str):
+            print(f"\n{name}: {report}", flush=True)
+            absent = True
+            continue
+        print(f"\n{name} ({given.budget - left:.0f} s after the start)", flush=True)
+        for line, notable in lines(report, read(committed / f"{name}.json")):
+            print(line, flush=True)
+            worse |= notable
+        reached += [figure["reached"] for figure in report["figures"]]
+        for folder in folders:
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / f"{name}.json").write_text(as_text(report))
+    print(
+        f"\n{time.monotonic() - start:.0f} s: {reached.count(True)} targets reached, "
+        f"{reached.count(False)} missed"
+    )
+    return int(absent or (given.strict and worse))
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--only", nargs="+", choices=NAMES, default=None, metavar="NAME")
     parser.add_argument("--out", type=Path, help="folder of the JSON (default: none is kept)")
     parser.add_argument("--save", action="store_true", help=f"keep the JSON in {RESULTS.name}/")
     parser.add_argument("--strict", action="store_true", help="fail where a ratio became worse")
-    parser.add_argument("--limit", type=int, default=1200, help="seconds a benchmark may take")
-    given = parser.parse_args(argv)
-    committed = RESULTS / machine_name(given.device)
-    folders = [folder for folder in (given.out, committed if given.save else None) if folder]
-    names = [
-        name
-        for name in given.only or NAMES
-        if given.device == "cpu" or name not in ON_PROCESSORS or given.only
-    ]
-    failed = worse = False
-    for name in names:
-        start = time.monotonic()
-        report = run_one(name, given.device, given.limit)
-        seconds = time.monotonic() - start
-        if isinstance(report, str):
-            print(f"{name}: FAILED after {seconds:.0f} s: {report}", flush=True)
-            failed = True
-            continue
-        old = read(committed / f"{name}.json")
-        print(f"\n{name} ({seconds:.0f} s)", flush=True)
-        for line, notable in lines(report, old):
-            print(line, flush=True)
-            worse |= notable
-        for folder in folders:
-            folder.mkdir(parents=True, exist_ok=True)
-            (folder / f"{name}.json").write_text(json.dumps(report, indent=2) + "\n")
-    return int(failed or (given.strict and worse))
+    parser.add_argument("--limit", type=float, default=600, help="seconds of one (default 600)")
+    parser.add_argument(
+        "--budget", type=float, default=3600, metavar="SECONDS",
+        help="seconds of all: what does not fit is said and not run (default 3600)",
+    )  # fmt: skip
+    return parser
 
 
-def run_one(name: str, device: str, limit: int) -> dict[str, Any] | str:
-    """The report of one benchmark, or why there is none."""
-    command = [sys.executable, "-m", f"benchmarks.{name}", "--device", device]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=limit)
-    except subprocess.TimeoutExpired:
-        return f"it took more than {limit} s"
-    if done.returncode:
-        return (done.stderr.strip().splitlines() or ["no word of why"])[-1]
-    report: dict[str, Any] = json.loads(done.stdout)
+def chosen(only: Sequence[str] | None, device: str) -> list[str]:
+    """The benchmarks to run: those asked for, or all that the device has something to do in."""
+    if only:
+        return list(only)
+    on_gpu = torch.device(device).type == "cuda"
+    return [name for name in NAMES if not (on_gpu and name in ON_PROCESSORS)]
+
+
+def run_one(name: str, device: str, limit: float, left: float) -> dict[str, Any] | str:
+    """The report of one benchmark, or why there is none.
+
+    Args:
+        name: the benchmark.
+        device: what it runs on.
+        limit: seconds that it may take.
+        left: seconds that are left for all.
+    """
+    if left < LEAST:
+        return f"NOT RUN: {max(0, left):.0f} s are left of the budget"
+    seconds = min(limit, left)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "report.json"  # a file: libraries print to the terminal
+        # A session of its own, so that what it has started ends with it.
+        with subprocess.Popen(
+            command(name, device, file),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        ) as process:
+            try:
+                _, said = process.communicate(timeout=seconds)
+            except subprocess.TimeoutExpired:
+                return f"FAILED: stopped after {seconds:.0f} s"
+            finally:
+                _end(process.pid)
+        if process.returncode or not file.exists():
+            return f"FAILED: {(said.strip().splitlines() or ['no word of why'])[-1]}"
+        report: dict[str, Any] = json.loads(file.read_text())
     return report
+
+
+def command(name: str, device: str, file: Path) -> list[str]:
+    """Runs a benchmark, which writes its JSON to `file`."""
+    return [sys.executable, "-m", f"benchmarks.{name}", "--device", device, "--out", str(file)]
+
+
+def _end(group: int) -> None:
+    """Kills what is left of a process and of all that it started."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(group, signal.SIGKILL)
 
 
 def read(file: Path) -> dict[str, Any] | None:

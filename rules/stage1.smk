@@ -35,6 +35,7 @@ rule stage1:
         log_every=CONFIG.log_every,
         checkpoint_every=CONFIG.checkpoint_every,
         micro_batch=execute("stage1").micro_batch or 0,
+        compile=execute("stage1").compiling,
         pictures_every=CONFIG.pictures_every,
         # For pictures alone. It is made before the tokens, and as a resource it reruns nothing.
         tokenizer=lambda w: PATHS.card(*lineage.tokenizer_of_stage1(CONFIG, w.stage1)),
@@ -46,5 +47,5 @@ rule stage1:
         "python -m tessera.stages.stage1 --settings {params.settings:q} --threads {threads} --gpus {resources.devices} --nodes {resources.nodes} --log-every {resources.log_every}"
         " --checkpoint-every {resources.checkpoint_every}"
         " --pictures-every {resources.pictures_every} --tokenizer {resources.tokenizer:q}"
-        " --micro-batch {resources.micro_batch} --tokens {input.tokens}"
+        " --micro-batch {resources.micro_batch} --compile {resources.compile} --tokens {input.tokens}"
         " --validation {input.validation} --card {output.card} 2>&1 | tee {log}"

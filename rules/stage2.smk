@@ -42,6 +42,7 @@ rule stage2:
         log_every=CONFIG.log_every,
         checkpoint_every=CONFIG.checkpoint_every,
         micro_batch=execute("stage2").micro_batch or 0,
+        compile=execute("stage2").compiling,
         pictures_every=CONFIG.pictures_every,
         # For pictures alone. It is made before the tokens, and as a resource it reruns nothing.
         tokenizer=lambda w: PATHS.card(
@@ -55,6 +56,6 @@ rule stage2:
         "python -m tessera.stages.stage2 --settings {params.settings:q} --threads {threads} --gpus {resources.devices} --nodes {resources.nodes} --log-every {resources.log_every}"
         " --checkpoint-every {resources.checkpoint_every}"
         " --pictures-every {resources.pictures_every} --tokenizer {resources.tokenizer:q}"
-        " --micro-batch {resources.micro_batch} --semantic {input.semantic}"
+        " --micro-batch {resources.micro_batch} --compile {resources.compile} --semantic {input.semantic}"
         " --codes {input.codes} --validation-semantic {input.validation_semantic}"
         " --validation-codes {input.validation_codes} --card {output.card} 2>&1 | tee {log}"

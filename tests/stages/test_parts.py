@@ -8,6 +8,7 @@ import pytest
 
 from tessera.data.tokens import load_tokens
 from tessera.io.parts import open_parts, read_part
+from tessera.stages.sampling import batches
 
 CUTS = [{"parts": 3, "batch": 64}, {"parts": 1, "batch": 4}, {"parts": 2, "batch": 5}]
 
@@ -67,6 +68,34 @@ def test_sampling(pipeline, tmp_path, name, cut):
         assert np.array_equal(made[key], whole[key]), key
     joined = pipeline.run("samples", name, tmp_path, parts=cards)
     assert joined["outputs"] == pipeline.read("samples", name)["outputs"]
+
+
+@pytest.mark.parametrize(
+    ("count", "parts", "batch"), [(20, 3, 4), (7, 1, 7), (50, 7, 3), (2, 5, 9)]
+)
+def test_runs_of_a_part(count, parts, batch):
+    """All images once, in runs of one length, of which the last may miss a few."""
+    cut = [batches(count, part, parts, batch) for part in range(parts)]
+    assert [i for runs in cut for ids in runs for i in ids] == list(range(count))
+    for runs in filter(None, cut):
+        lengths = [len(ids) for ids in runs]
+        assert set(lengths[:-1]) <= {lengths[0]}
+        assert len(runs) == -(-sum(lengths) // batch)
+        assert 0 <= lengths[0] - lengths[-1] < len(runs) <= sum(lengths)
+
+
+@pytest.mark.parametrize("name", ["cond_ar", "uncond_nar"])
+def test_sampling_in_bfloat16(pipeline, tmp_path, name):
+    """Another node, other draws of the same models, and mostly the same first codes."""
+    half = pipeline.changed({f"samplings.{name}.precision": "bfloat16"})
+    made = sampled(run_parts(half, "samplings", name, tmp_path, 1, 20))
+    whole = sampled([pipeline.card("samplings", name)])
+    assert {key: array.dtype for key, array in made.items()} == {
+        key: array.dtype for key, array in whole.items()
+    }
+    same = made["semantic"] == whole["semantic"]
+    assert same[:, 0].mean() > 0.7
+    assert not same.all()
 
 
 @pytest.mark.parametrize("name", ["cond_ar", "uncond_nar"])

@@ -26,8 +26,8 @@ from tessera.config.training import Stage1, Stage2
 class Execution(Settings):
     """What a stage's jobs may use: no setting of a result, so it never reruns a finished stage.
 
-    Numbers stay the same up to rounding, but for trainings with another `micro_batch`, whose
-    dropout is drawn anew.
+    Numbers stay the same up to rounding, but for trainings with another `micro_batch` or `compile`,
+    whose dropout is drawn anew.
     """
 
     threads: int = Field(1, ge=1, le=1024, description="CPU threads a job")
@@ -58,6 +58,16 @@ class Execution(Settings):
         description="images at once in each process of a training; null: its whole share of the "
         "batch",
     )
+    compile: bool | None = Field(
+        None,
+        description="compile the blocks of a transformer before its training, where there is a "
+        "compiler; null: on a GPU",
+    )
+
+    @property
+    def compiling(self) -> str:
+        """`compile` as a word of the command line."""
+        return {None: "auto", True: "yes", False: "no"}[self.compile]
 
     @property
     def processes(self) -> int:

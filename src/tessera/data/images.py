@@ -1,35 +1,16 @@
 """Reading images: as a stream of shards, some of them, or a whole split in memory."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tessera.config.data import Views
-from tessera.data.pixels import decode
+from tessera.data.decoding import Images, batches
 from tessera.data.readers import read
-from tessera.data.records import Record
-from tessera.data.threads import ordered_map
-from tessera.data.views import cut_views
 from tessera.errors import UserError
 from tessera.io.files import read_json
-
-
-@dataclass(frozen=True)
-class Images:
-    """Images of one split, or of a piece of it.
-
-    Attributes:
-        pixels: uint8 [N, views, 3, H, W].
-        labels: int64 [N], classes.
-        numbers: int64 [N], places in the split's order.
-    """
-
-    pixels: np.ndarray
-    labels: np.ndarray
-    numbers: np.ndarray
 
 
 def spread(count: int, wanted: int) -> np.ndarray:
@@ -89,7 +70,7 @@ class ShardIndex:
             for shard in self.shards(split, part, parts)
             for record in read(shard, self.folder, self._json.get("source", {}))
         )
-        yield from _batches(records, split, views, batch, workers)
+        yield from batches(records, split, views, batch, workers)
 
     def take(self, split: str, views: Views, numbers: Iterable[int], workers: int = 1) -> Images:
         """Some images of a split, without decoding the others.
@@ -114,7 +95,7 @@ class ShardIndex:
             for record in read(shard, self.folder, self._json.get("source", {}))
             if record.number in wanted
         )
-        return _joined(list(_batches(records, split, views, max(len(wanted), 1), workers)))
+        return _joined(list(batches(records, split, views, max(len(wanted), 1), workers)))
 
     def load(self, split: str, views: Views) -> Images:
         """Reads a whole split into memory, in the order of the images' numbers."""
@@ -122,37 +103,6 @@ class ShardIndex:
         if not pieces:
             raise UserError(f"the split {split} of {self.folder} is empty: check the data set")
         return _joined(pieces)
-
-
-def _batches(
-    records: Iterable[Record], split: str, views: Views, batch: int, workers: int
-) -> Iterator[Images]:
-    def cut(record: Record) -> tuple[np.ndarray, int, int]:
-        return _cut(record, split, views), record.label, record.number
-
-    waiting: list[tuple[np.ndarray, int, int]] = []
-    # While a network works on one batch, the threads decode the next.
-    for entry in ordered_map(cut, records, workers, ahead=batch):
-        waiting.append(entry)
-        if len(waiting) == batch:
-            yield _stack(waiting)
-            waiting = []
-    if waiting:
-        yield _stack(waiting)
-
-
-def _cut(record: Record, split: str, views: Views) -> np.ndarray:
-    """The views of one image, uint8 [views, 3, H, W]."""
-    try:
-        image = decode(record.read())
-    except UserError as error:
-        # What was packed has been decoded before; of the others nobody knows before now.
-        cure = f": repair it, or add {record.name!r} to `exclude` of its data set"
-        raise UserError(f"{record.where}: {error}{cure if record.name else ''}") from error
-    try:
-        return cut_views(image, record.number, views, split)
-    except UserError as error:
-        raise UserError(f"{record.where}: {error}") from error
 
 
 def _joined(pieces: Sequence[Images]) -> Images:
@@ -163,8 +113,3 @@ def _joined(pieces: Sequence[Images]) -> Images:
         np.concatenate([piece.labels for piece in pieces])[order],
         numbers[order],
     )
-
-
-def _stack(entries: Sequence[tuple[np.ndarray, int, int]]) -> Images:
-    pixels, labels, numbers = zip(*entries, strict=True)
-    return Images(np.stack(pixels), np.asarray(labels, np.int64), np.asarray(numbers, np.int64))

@@ -37,7 +37,9 @@ def decode(data: bytes) -> Image.Image:
         if image.mode.startswith("I"):  # 16 bits, which Pillow would clip at 255
             grey = np.clip(np.asarray(image), 0, 65_535) // 257
             image = Image.fromarray(grey.astype(np.uint8))
-        return image.convert("RGB")
+        image.load()
+        # Converting RGB to RGB copies the pixels: a quarter of the time of a JPEG file.
+        return image if image.mode == "RGB" else image.convert("RGB")
     except Exception as error:  # the decoders raise many types for a broken file
         reason = " ".join(str(error).split("<")[0].split()) or type(error).__name__
         raise UserError(f"it is no readable image ({reason})") from error

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import dask
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from tessera.data.computing import compute_each, fold
 from tessera.data.spans import Span, spans
@@ -86,8 +86,13 @@ def _lowest(places: Places, count: int | None, seed: int) -> Places:
 
 
 def read_points(
-    parts: Sequence[Path], places: Places, seed: int, width: int, at_once: int
-) -> NDArray[np.float32]:
+    parts: Sequence[Path],
+    places: Places,
+    seed: int,
+    width: int,
+    at_once: int,
+    dtype: DTypeLike = np.float32,
+) -> NDArray[np.floating]:
     """The points of a sample, in the order of their places.
 
     Holds the result and what `at_once` tasks have read.
@@ -98,27 +103,39 @@ def read_points(
         seed: the sample's seed.
         width: channels of a point.
         at_once: tasks that run at once.
+        dtype: of the result.
 
     Returns:
-        float32 [len(places), width].
+        [len(places), width].
     """
-    points = np.empty((len(places), width), np.float32)
+    points = np.empty((len(places), width), dtype)
     if not len(places):
         return points
     # The sample is all that has a key up to this one: one number tells a task what to keep.
     limit = place_keys(places, seed).max()
     read = dask.delayed(_read_chosen, pure=False)
     tasks = [read(span, seed, limit) for span in spans(parts, "features")]
-    for found, features in compute_each(tasks, at_once):
-        points[np.searchsorted(places, found)] = features
+    for blocks in compute_each(tasks, at_once):
+        for found, features in blocks:
+            points[_rows(places, found)] = features
     return points
 
 
-def _read_chosen(span: Span, seed: int, limit: np.uint64) -> tuple[Places, NDArray[np.floating]]:
-    """The points of a span whose keys reach up to `limit`, with their places."""
-    found, kept = [], []
+def _read_chosen(
+    span: Span, seed: int, limit: np.uint64
+) -> list[tuple[Places, NDArray[np.floating]]]:
+    """The points of a span whose keys reach up to `limit`, with their places, by chunks."""
+    kept = []
     for features, places in span.blocks("features", "place"):
         chosen = place_keys(places, seed) <= limit
-        found.append(places[chosen])
-        kept.append(features[chosen])
-    return np.concatenate(found), np.concatenate(kept)
+        # Mostly all are: then they are not copied.
+        kept.append((places, features) if chosen.all() else (places[chosen], features[chosen]))
+    return kept
+
+
+def _rows(places: Places, found: Places) -> slice | NDArray[np.intp]:
+    """Where in `places` these are; as a slice where they follow each other, which copies faster."""
+    rows = np.searchsorted(places, found)
+    if len(rows) and (np.diff(rows) == 1).all():
+        return slice(int(rows[0]), int(rows[-1]) + 1)
+    return rows

@@ -10,15 +10,18 @@ import tarfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
 
 from tessera.data.pixels import FORMATS, MAX_FILE_BYTES, decode, png_bytes, resize_shorter
-from tessera.data.sources import Item
+from tessera.data.tar import members
 from tessera.errors import UserError
 from tessera.io.files import sha256_file, whole_file
+
+if TYPE_CHECKING:
+    from tessera.data.sources import Item
 
 _MEMBER = re.compile(r"(\d{8,})\.([a-z0-9]+)")
 
@@ -45,7 +48,7 @@ class Packed:
 
 
 def pack(
-    items: Sequence[Item],
+    items: Sequence["Item"],
     paths: Sequence[Path],
     classes: int,
     shorter_side: int | None,
@@ -93,11 +96,11 @@ def pack(
 
 
 def _readable(
-    items: Iterable[Item],
+    items: Iterable["Item"],
     shorter_side: int | None,
     per_class: list[int],
     skipped: list[dict[str, str]],
-) -> Iterator[tuple[Item, bytes, str]]:
+) -> Iterator[tuple["Item", bytes, str]]:
     """The items that can be read, as they are to be stored; counts them, and lists the others."""
     for item in items:
         try:
@@ -109,7 +112,7 @@ def _readable(
         yield item, data, suffix
 
 
-def _stored(item: Item, shorter_side: int | None) -> tuple[bytes, str]:
+def _stored(item: "Item", shorter_side: int | None) -> tuple[bytes, str]:
     """The bytes to store and their file suffix; decodes the whole image to be sure of it."""
     try:
         data = item.read()
@@ -122,7 +125,7 @@ def _stored(item: Item, shorter_side: int | None) -> tuple[bytes, str]:
     return data, kind.lower().replace("jpeg", "jpg")
 
 
-def _write_shard(path: Path, entries: Iterable[tuple[Item, bytes, str]], first: int) -> int:
+def _write_shard(path: Path, entries: Iterable[tuple["Item", bytes, str]], first: int) -> int:
     """Writes one shard; returns its number of images."""
     number = first
     with whole_file(path) as temporary, tarfile.open(temporary, "w") as archive:
@@ -156,22 +159,17 @@ def read_shard(path: Path, count: int | None = None) -> Iterator[tuple[int, byte
     waiting: dict[str, dict[str, bytes]] = {}
     seen = 0
     try:
-        with tarfile.open(path, "r|") as archive:
-            for member in archive:
-                named = _MEMBER.fullmatch(member.name)
-                if not named or not member.isfile() or member.size > MAX_FILE_BYTES:
-                    raise UserError(f"{path} holds a member that is no image: {cure}")
-                extracted = archive.extractfile(member)
-                content = extracted.read() if extracted else b""
-                if len(content) != member.size:
-                    raise tarfile.ReadError("unexpected end of data")
-                key, suffix = named.groups()
-                entry = waiting.setdefault(key, {})
-                entry["cls" if suffix == "cls" else "image"] = content
-                if len(entry) == 2:
-                    seen += 1
-                    del waiting[key]
-                    yield int(key), entry["image"], int(entry["cls"])
+        for member in members(path):
+            named = _MEMBER.fullmatch(member.name)
+            if not named or member.kind != "file" or member.size > MAX_FILE_BYTES:
+                raise UserError(f"{path} holds a member that is no image: {cure}")
+            key, suffix = named.groups()
+            entry = waiting.setdefault(key, {})
+            entry["cls" if suffix == "cls" else "image"] = member.read()
+            if len(entry) == 2:
+                seen += 1
+                del waiting[key]
+                yield int(key), entry["image"], int(entry["cls"])
     except FileNotFoundError as error:
         raise UserError(f"the shard {path} does not exist: run the stage `shards`") from error
     except (tarfile.TarError, EOFError, ValueError) as error:

@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from typing import TypeVar, cast
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -40,3 +40,13 @@ def ordered_map(
                 yield waiting.popleft().result()
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def read_ahead(things: Iterable[T]) -> Iterator[T]:
+    """The same things; another thread makes the next one while the caller works on one."""
+    iterator, end = iter(things), object()
+    with ThreadPoolExecutor(1) as pool:
+        waiting: Future[T | object] = pool.submit(next, iterator, end)
+        while (thing := waiting.result()) is not end:
+            waiting = pool.submit(next, iterator, end)
+            yield cast(T, thing)

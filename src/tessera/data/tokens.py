@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tessera.data.batches import batch_indices
+from tessera.data.batches import batch_indices, on_device
 from tessera.errors import UserError
 from tessera.io.parts import read_part
 
@@ -106,6 +106,7 @@ def draw_batch(
     step: int,
     micro_batch: int = 0,
     micro: int = 0,
+    device: str = "cpu",
 ) -> tuple[Tensor, Tensor]:
     """The images of an update and the view of each: functions of the seed and the update alone.
 
@@ -117,6 +118,7 @@ def draw_batch(
         step: the update, from 0.
         micro_batch: images at once, a divisor of `batch`; 0 takes the whole batch.
         micro: which micro-batch of the update, from 0.
+        device: where the indices are wanted.
 
     Returns:
         Long [micro_batch], twice: image indices (each once an epoch), view indices (uniform draws).
@@ -124,4 +126,7 @@ def draw_batch(
     drawn = np.random.Generator(np.random.Philox(key=[seed, step])).integers(views, size=batch)
     chosen = batch_indices(images, batch, seed, step)
     size = micro_batch or batch
-    return chosen.split(size)[micro], torch.from_numpy(drawn).split(size)[micro]
+    return (
+        on_device(chosen.split(size)[micro], device),
+        on_device(torch.from_numpy(drawn).split(size)[micro], device),
+    )

@@ -1,13 +1,17 @@
 """Seeded crops: what every tokenizer sees of an image."""
 
 import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
-from tessera.config.data import Views
 from tessera.data.pixels import FILTERS, resize_shorter
 from tessera.errors import UserError
+
+if TYPE_CHECKING:
+    from tessera.config.data import Views
 
 AREA = (0.08, 1.0)
 """Share of an image's area that a resized crop has: torchvision's default, as DiGIT's probe."""
@@ -17,12 +21,12 @@ TRIES = 10
 """Boxes drawn before the central one is taken."""
 
 
-def view_count(settings: Views, split: str) -> int:
+def view_count(settings: "Views", split: str) -> int:
     """Views an image: the configured number in training, one in validation."""
     return settings.count if split == "train" else 1
 
 
-def cut_views(image: Image.Image, number: int, settings: Views, split: str) -> np.ndarray:
+def cut_views(image: Image.Image, number: int, settings: "Views", split: str) -> np.ndarray:
     """The views of one image.
 
     The draw of view v depends on (seed, image number, v) alone, so that semantic tokens and VQGAN
@@ -42,7 +46,7 @@ def cut_views(image: Image.Image, number: int, settings: Views, split: str) -> n
     """
     if split == "train" and settings.resized_crop:
         views = [_resized_crop(image, number, view, settings) for view in range(settings.count)]
-        return np.stack(views).transpose(0, 3, 1, 2).copy()
+        return _planes(views)
     if settings.resize is not None:
         image = resize_shorter(image, settings.resize, settings.filter)
     pixels = np.asarray(image)  # [H, W, 3]
@@ -64,14 +68,23 @@ def cut_views(image: Image.Image, number: int, settings: Views, split: str) -> n
             mirrored = False
         piece = pixels[top : top + crop, left : left + crop]
         views.append(piece[:, ::-1] if mirrored else piece)
-    return np.stack(views).transpose(0, 3, 1, 2).copy()  # [views, 3, crop, crop]
+    return _planes(views)
 
 
-def _generator(settings: Views, number: int, view: int) -> np.random.Generator:
+def _planes(views: Sequence[np.ndarray]) -> np.ndarray:
+    """Views [H, W, 3] → [views, 3, H, W], each copied once."""
+    height, width, _ = views[0].shape
+    planes = np.empty((len(views), 3, height, width), np.uint8)
+    for plane, view in zip(planes, views, strict=True):
+        plane[:] = view.transpose(2, 0, 1)
+    return planes
+
+
+def _generator(settings: "Views", number: int, view: int) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(key=[settings.seed, number * 64 + view]))
 
 
-def _resized_crop(image: Image.Image, number: int, view: int, settings: Views) -> np.ndarray:
+def _resized_crop(image: Image.Image, number: int, view: int, settings: "Views") -> np.ndarray:
     """One view of torchvision's RandomResizedCrop, uint8 [crop, crop, 3]."""
     draw = _generator(settings, number, view)
     top, left, height, width = draw_box(image.height, image.width, draw)
@@ -109,7 +122,7 @@ def draw_box(height: int, width: int, draw: np.random.Generator) -> tuple[int, i
     return (height - h) // 2, (width - w) // 2, h, w
 
 
-def as_reference(settings: Views) -> Views:
+def as_reference(settings: "Views") -> "Views":
     """Validation's size, but one centre crop of each image: how reference images are made."""
     return settings.model_copy(
         update={
@@ -123,6 +136,8 @@ def as_reference(settings: Views) -> Views:
     )
 
 
-def centre_views(size: int, shorter_side: int | None = None) -> Views:
+def centre_views(size: int, shorter_side: int | None = None) -> "Views":
     """One centre crop of `size` pixels of each image, resized first where asked for."""
+    from tessera.config.data import Views  # here: cutting alone does without pydantic
+
     return Views(data="any", resize=shorter_side, crop=size, random_crop=False)

@@ -16,6 +16,7 @@ from typing import Any
 from tessera.config.data import WebDatasetData
 from tessera.config.sources import SUFFIXES
 from tessera.data.records import Sample, parse_label, require_size
+from tessera.data.tar import Member, members
 from tessera.errors import UserError
 
 _MEMBER = re.compile(r"((?:.*/)?[^./]+)\.([^/]+)", re.DOTALL)
@@ -39,51 +40,44 @@ def samples(
     Raises:
         UserError: it is no tar file or a truncated one, or a sample has no image or no label.
     """
-    key, members = "", dict[str, bytes | None]()
-    for name, size, archive, member in _members(path):
-        found = _MEMBER.fullmatch(name.removeprefix("./"))
+    key, fields = "", dict[str, bytes | None]()
+    for member in _members(path):
+        found = _MEMBER.fullmatch(member.name.removeprefix("./"))
         if not found:
             continue  # a file that belongs to no sample
         if found[1] != key:
-            yield from _sample(path, key, members, settings.label_key, exclude)
-            key, members = found[1], {}
+            yield from _sample(path, key, fields, settings.label_key, exclude)
+            key, fields = found[1], {}
         suffix = found[2].lower()
         if f".{suffix}" in SUFFIXES:
-            require_size(size, f"{path}, {name}")
-            members[suffix] = _content(path, archive, member) if images else None
-        elif suffix == "cls" or (suffix == "json" and ("cls" not in members or settings.label_key)):
-            if size > MAX_LABEL_BYTES:
-                raise UserError(f"{path}, {name} is larger than any label ({size} bytes): mend it")
-            members[suffix] = _content(path, archive, member)
-    yield from _sample(path, key, members, settings.label_key, exclude)
+            require_size(member.size, f"{path}, {member.name}")
+            fields[suffix] = _content(path, member) if images else None
+        elif suffix == "cls" or (suffix == "json" and ("cls" not in fields or settings.label_key)):
+            if member.size > MAX_LABEL_BYTES:
+                raise UserError(
+                    f"{path}, {member.name} is larger than any label ({member.size} bytes): mend it"
+                )
+            fields[suffix] = _content(path, member)
+    yield from _sample(path, key, fields, settings.label_key, exclude)
 
 
-def _members(path: Path) -> Iterator[tuple[str, int, tarfile.TarFile, tarfile.TarInfo]]:
+def _members(path: Path) -> Iterator[Member]:
     try:
-        with tarfile.open(path, "r:") as archive:
-            while (member := archive.next()) is not None:
-                archive.members = []  # type: ignore[attr-defined]  # else millions pile up
-                if member.isdir():
-                    continue
-                if not member.isreg():
-                    raise UserError(
-                        f"{path} holds {member.name}, which is a link or a device and no file: "
-                        "write the tar file again with the files themselves"
-                    )
-                yield member.name, member.size, archive, member
-            # tarfile takes a damaged header for the end: a whole archive ends in zeros.
-            archive.fileobj.seek(archive.offset)
-            block = archive.fileobj.read(tarfile.BLOCKSIZE)
-            if len(block) != tarfile.BLOCKSIZE or any(block):
-                raise tarfile.ReadError("it does not end as a tar file does")
+        for member in members(path):
+            if member.kind == "other":
+                raise UserError(
+                    f"{path} holds {member.name}, which is a link or a device and no file: "
+                    "write the tar file again with the files themselves"
+                )
+            if member.kind == "file":
+                yield member
     except (tarfile.TarError, EOFError, OSError) as error:
         raise _damaged(path, error) from error
 
 
-def _content(path: Path, archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+def _content(path: Path, member: Member) -> bytes:
     try:
-        extracted = archive.extractfile(member)
-        return extracted.read() if extracted else b""
+        return member.read()
     except (tarfile.TarError, EOFError, OSError) as error:
         raise _damaged(path, error) from error
 

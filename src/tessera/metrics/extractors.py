@@ -8,7 +8,7 @@ Shapes: N images, B batch, D features, K classes.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +16,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch_fidelity import FeatureExtractorBase, FeatureExtractorInceptionV3
+from torch_fidelity import FeatureExtractorBase
 
+from tessera.data.threads import read_ahead
 from tessera.errors import UserError
 from tessera.io.published import require_digest
+from tessera.metrics.inception import FEATURES, LOGITS, Inception
 from tessera.metrics.names import INCEPTION
 from tessera.models.classifier import Classifier
 
@@ -136,18 +138,13 @@ def inception_extractor(weights: Path | str, sha256: str | None = None) -> Extra
     try:
         # torch-fidelity unpickles without a check, so the file is first read with one.
         torch.load(path, map_location="cpu", weights_only=True)
-        network = FeatureExtractorInceptionV3(
-            INCEPTION,
-            ["2048", "logits_unbiased"],
-            feature_extractor_weights_path=str(path),
-            verbose=False,
-        )
+        network = Inception(INCEPTION, str(path))
     except Exception as error:  # unpickling garbage raises almost anything
         raise UserError(
             f"the file {path} does not hold torch-fidelity's Inception weights: fetch "
             "weights-inception-2015-12-05-6726825d.pth again"
         ) from error
-    return Extractor(INCEPTION, digest, network, "2048", "logits_unbiased")
+    return Extractor(INCEPTION, digest, network, FEATURES, LOGITS)
 
 
 @torch.no_grad()
@@ -171,12 +168,19 @@ def extract(
         UserError: the set is empty, or no set of RGB bytes.
     """
     collector = Collector(extractor, device)
-    for piece in [images] if isinstance(images, Tensor) else images:
-        for part in piece.split(batch):
-            collector.add(part)
-            if progress is not None:
-                progress(len(collector))
+    pieces = [images] if isinstance(images, Tensor) else images
+    parts = (part for piece in pieces for part in piece.split(batch))
+    for part in read_ahead(_ready(part, device) for part in parts):
+        collector.add(part)
+        if progress is not None:
+            progress(len(collector))
     return collector.features()
+
+
+def _ready(images: Tensor, device: torch.device | str) -> Tensor:
+    """The images where a GPU can fetch them while it works."""
+    fetched = torch.device(device).type == "cuda" and images.device.type == "cpu"
+    return images.pin_memory() if fetched else images
 
 
 @torch.no_grad()
@@ -197,9 +201,14 @@ def see(extractor: Extractor, images: Tensor, device: torch.device | str) -> Fea
             f"{list(images.shape)}: convert them first"
         )
     network = extractor.network.to(device).eval()
+    images = images.to(device, non_blocking=images.is_pinned())
     with _full_precision(device):
-        outputs = network.convert_features_tuple_to_dict(network(images.to(device)))
+        outputs = network.convert_features_tuple_to_dict(network(images))
     return Features(outputs[extractor.feature_layer], outputs[extractor.score_layer])
+
+
+HELD = 32
+"""Batches whose features wait on a GPU: fetching each at once would let it run dry every time."""
 
 
 class Collector:
@@ -212,8 +221,8 @@ class Collector:
 
     def __init__(self, extractor: Extractor, device: torch.device | str) -> None:
         self._extractor, self._device = extractor, device
-        self._features: list[Tensor] = []
-        self._logits: list[Tensor] = []
+        self._held: list[Features] = []
+        self._fetched: list[Features] = []
         self._count = 0
 
     def __len__(self) -> int:
@@ -229,9 +238,10 @@ class Collector:
         if not len(images):
             return
         seen = see(self._extractor, images, self._device)
-        self._features.append(seen.features.cpu())
-        self._logits.append(seen.logits.cpu())
+        self._held.append(seen)
         self._count += len(images)
+        if len(self._held) == HELD:
+            self._fetch()
 
     def features(self) -> Features:
         """Those of all images so far.
@@ -243,7 +253,20 @@ class Collector:
             raise UserError(
                 "there are no images to evaluate: the set is empty, so sample some first"
             )
-        return Features(torch.cat(self._features), torch.cat(self._logits))
+        self._fetch()
+        return _joined(self._fetched)
+
+    def _fetch(self) -> None:
+        if self._held:
+            held = _joined(self._held)
+            self._fetched.append(Features(held.features.cpu(), held.logits.cpu()))
+            self._held = []
+
+
+def _joined(pieces: Sequence[Features]) -> Features:
+    return Features(
+        torch.cat([piece.features for piece in pieces]), torch.cat([p.logits for p in pieces])
+    )
 
 
 @contextmanager

@@ -11,7 +11,7 @@ Kynkäänniemi et al., arXiv:1904.06991. Precision and recall use the SAME extra
 """
 
 from collections.abc import Sequence
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 from torch_fidelity import (
@@ -28,21 +28,19 @@ from torch_fidelity.metric_isc import isc_features_to_metric
 from torch_fidelity.metric_kid import kid_features_to_metric
 from torch_fidelity.metric_prc import prc_features_to_metric
 
-from tessera.config import results as config
-from tessera.config.results import Metric
 from tessera.errors import UserError
 from tessera.metrics.extractors import Extractor, Features
 from tessera.metrics.names import INCEPTION
 from tessera.metrics.statistics import Statistics
 
 
-def torch_fidelity_words(metrics: Sequence[Metric]) -> tuple[str, ...]:
+def torch_fidelity_words(metrics: Sequence[str]) -> tuple[str, ...]:
     """The config's metrics in torch-fidelity's words, which this module uses: "isc" for "is"."""
     return tuple("isc" if metric == "is" else metric for metric in metrics)
 
 
-METRICS = torch_fidelity_words(get_args(Metric))
-OF_STATISTICS = torch_fidelity_words(config.OF_STATISTICS)
+METRICS = ("fid", "isc", "kid", "prc")
+OF_STATISTICS = ("fid", "isc")
 """What needs no more of the reference than mean and covariance of its features."""
 
 SCORE_SPLITS = 10

@@ -19,6 +19,8 @@ from tessera.errors import UserError
 from tessera.models.decoder_config import NUM_SPECIALS, PAD, START, DecoderConfig
 from tessera.nn.block import Block
 from tessera.nn.cache import KVCache
+from tessera.nn.dropout import Dropout
+from tessera.nn.projection_loss import projected_cross_entropy
 
 Config = TypeVar("Config", bound=DecoderConfig)
 
@@ -43,7 +45,7 @@ class Decoder(nn.Module, Generic[Config]):
         self.positions = nn.Embedding(rows, c.width)
         if c.prefix_length:
             self.prefix_positions = nn.Embedding(rows, c.width)
-        self.dropout = nn.Dropout(c.dropout)
+        self.dropout = Dropout(c.dropout)
         self.layers = nn.ModuleList(
             Block(c.width, c.heads, c.ffn, c.dropout, c.norm) for _ in range(c.layers)
         )
@@ -131,6 +133,21 @@ class Decoder(nn.Module, Generic[Config]):
     def project(self, x: Tensor) -> Tensor:
         """Logits [..., K + 5] of the residual stream [..., D] after the last block."""
         return self.output(self.norm(x))
+
+    def cross_entropy(
+        self, x: Tensor, targets: Tensor, label_smoothing: float, selected: Tensor | None = None
+    ) -> Tensor:
+        """`symbol_cross_entropy` of :meth:`project`'s logits, which never exist whole.
+
+        Args:
+            x: [B, T, D], the residual stream after the last block.
+            targets: Long [B, T], symbols.
+            label_smoothing: In [0, 1].
+            selected: Bool [B, T], the positions that count; all if absent.
+        """
+        return projected_cross_entropy(
+            self.norm(x), self.output.weight, targets, label_smoothing, selected
+        )
 
     @staticmethod
     def ids(codes: Tensor) -> Tensor:

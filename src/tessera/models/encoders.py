@@ -222,23 +222,23 @@ def in_timm_layout(state: Mapping[str, Tensor], model: Any) -> dict[str, Tensor]
 
 def preprocess(
     images: Tensor,
-    mean: Sequence[float],
-    std: Sequence[float],
+    mean: Sequence[float] | Tensor,
+    std: Sequence[float] | Tensor,
     input_size: int | None = None,
 ) -> Tensor:
     """Makes an encoder's input.
 
     Args:
         images: [B, 3, H, W] in [0, 1].
-        mean: per channel.
-        std: per channel.
+        mean: per channel; a tensor on the images' device is not copied there again.
+        std: per channel, alike.
         input_size: side to resize to; None, or the side that the images have, resizes nothing.
 
     Returns:
         [B, 3, S, S], normalised before the resizing.
     """
-    shift = torch.tensor(mean, dtype=images.dtype, device=images.device)[:, None, None]
-    scale = torch.tensor(std, dtype=images.dtype, device=images.device)[:, None, None]
+    shift = torch.as_tensor(mean, dtype=images.dtype, device=images.device)[:, None, None]
+    scale = torch.as_tensor(std, dtype=images.dtype, device=images.device)[:, None, None]
     x = (images - shift) / scale
     if input_size is None or x.shape[2:] == (input_size, input_size):
         return x

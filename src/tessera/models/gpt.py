@@ -18,7 +18,6 @@ from tessera.errors import UserError
 from tessera.models.decoder import Decoder
 from tessera.models.decoder_config import END, NUM_SPECIALS, SIZES, DecoderConfig
 from tessera.nn.cache import KVCache, new_cache
-from tessera.nn.loss import symbol_cross_entropy
 
 __all__ = ["GPT", "NUM_SPECIALS", "SIZES", "GPTConfig"]
 
@@ -56,8 +55,7 @@ class GPT(Decoder[GPTConfig]):
             labels: [B], in 0..classes-1.
             prefix: [B, P], in 0..prefix_vocabulary-1.
         """
-        x = self.transform(self._embed_all(codes, labels, prefix), causal=True)
-        return self.project(x[:, self.config.prefix_length :])
+        return self.project(self._states(codes, labels, prefix))
 
     def loss(
         self,
@@ -68,7 +66,8 @@ class GPT(Decoder[GPTConfig]):
     ) -> Tensor:
         """Mean cross-entropy in nats over the L codes and the end symbol of every image."""
         targets = F.pad(self.ids(codes), (0, 1), value=END)
-        return symbol_cross_entropy(self.logits(codes, labels, prefix), targets, label_smoothing)
+        x = self._states(codes, labels, prefix)
+        return self.cross_entropy(x, targets, label_smoothing)
 
     def hidden_states(self, codes: Tensor, labels: Tensor | None = None) -> Tensor:
         """Features [layers + 1, B, width] for a linear probe.
@@ -79,13 +78,28 @@ class GPT(Decoder[GPTConfig]):
         x = self._embed_all(codes, labels, None)
         return torch.stack([state.mean(dim=1) for state in self.states(x, causal=True)])
 
-    def new_cache(self, batch: int, dtype: torch.dtype, device: torch.device) -> KVCache:
-        """Buffers for :meth:`prefill` and :meth:`decode` of ``batch`` images."""
+    def new_cache(
+        self,
+        batch: int,
+        dtype: torch.dtype,
+        device: torch.device,
+        memory: Tensor | None = None,
+    ) -> KVCache:
+        """Buffers for :meth:`prefill` and :meth:`decode` of ``batch`` images.
+
+        ``memory``, where it is given, has at least :meth:`cache_size` numbers.
+        """
         c = self.config
         capacity = c.prefix_length + c.length  # the last code is never fed
         return new_cache(
-            c.layers, batch, c.heads, capacity, c.width // c.heads, dtype=dtype, device=device
-        )
+            c.layers, batch, c.heads, capacity, c.width // c.heads,
+            dtype=dtype, device=device, memory=memory,
+        )  # fmt: skip
+
+    def cache_size(self, batch: int) -> int:
+        """Numbers that the keys and values of ``batch`` images are."""
+        c = self.config
+        return 2 * c.layers * batch * (c.prefix_length + c.length) * c.width
 
     @torch.no_grad()
     def prefill(
@@ -114,6 +128,11 @@ class GPT(Decoder[GPTConfig]):
         slot = self.config.prefix_length + 1 + position
         x = self.embed(self.ids(codes)[:, None], first=position + 1)
         return self.project(self.transform(x, causal=True, cache=cache, slot=slot)[:, 0])
+
+    def _states(self, codes: Tensor, labels: Tensor | None, prefix: Tensor | None) -> Tensor:
+        """The residual stream [B, L + 1, D] after the last block, without the prefix."""
+        x = self.transform(self._embed_all(codes, labels, prefix), causal=True)
+        return x[:, self.config.prefix_length :]
 
     def _embed_all(self, codes: Tensor, labels: Tensor | None, prefix: Tensor | None) -> Tensor:
         self.check_codes(codes)

@@ -15,7 +15,6 @@ from torch import Tensor
 
 from tessera.models.decoder import Decoder
 from tessera.models.decoder_config import MASK, DecoderConfig
-from tessera.nn.loss import symbol_cross_entropy
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,12 +55,7 @@ class MaskGIT(Decoder[MaskGITConfig]):
             labels: [B], in 0..classes-1.
             prefix: [B, P], in 0..prefix_vocabulary-1.
         """
-        self.check_codes(codes)
-        self.check(codes.shape[0], labels, prefix)
-        ids = self.ids(codes).masked_fill(hidden, MASK)
-        ids = torch.cat((self.start(codes.shape[0], labels), ids), dim=1)
-        x = self.transform(self.embed(ids, prefix), causal=False)
-        return self.project(x[:, self.config.prefix_length + 1 :])
+        return self.project(self.code_states(codes, hidden, labels, prefix))
 
     def loss(
         self,
@@ -82,8 +76,19 @@ class MaskGIT(Decoder[MaskGITConfig]):
         """
         if hidden is None:
             hidden = draw_hidden(codes.shape[0], self.config.length, codes.device)
-        logits = self.logits(codes, hidden, labels, prefix)
-        return symbol_cross_entropy(logits, self.ids(codes), label_smoothing, hidden)
+        x = self.code_states(codes, hidden, labels, prefix)
+        return self.cross_entropy(x, self.ids(codes), label_smoothing, hidden)
+
+    def code_states(
+        self, codes: Tensor, hidden: Tensor, labels: Tensor | None, prefix: Tensor | None
+    ) -> Tensor:
+        """The residual stream [B, L, D] of the codes after the last block."""
+        self.check_codes(codes)
+        self.check(codes.shape[0], labels, prefix)
+        ids = self.ids(codes).masked_fill(hidden, MASK)
+        ids = torch.cat((self.start(codes.shape[0], labels), ids), dim=1)
+        x = self.embed(ids, prefix).to(self.output.weight.dtype)
+        return self.transform(x, causal=False)[:, self.config.prefix_length + 1 :]
 
 
 def draw_hidden(batch: int, length: int, device: torch.device) -> Tensor:

@@ -15,7 +15,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from tessera.nn.group_norm import norm_swish
+
 GROUP_NORM_EPS = 1e-6
+
+AT_ONCE = {"cpu": 256**2, "cuda": 64 * 256**2}
+"""Pixels that are decoded at once: a map of 256 images of 256 x 256 pixels would take 8.6 GB. A
+processor is as fast with one image, whose rounding then depends on no other."""
+MOST = 64
+"""Images that are decoded at once, where they are small."""
 
 
 @dataclass(frozen=True)
@@ -87,8 +95,8 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, width_in, H, W] -> [B, width, H, W]."""
-        h = self.conv1(F.silu(self.norm1(x)))
-        h = self.conv2(F.silu(self.norm2(h)))
+        h = self.conv1(norm_swish(self.norm1, x))
+        h = self.conv2(norm_swish(self.norm2, h))
         return h + (self.nin_shortcut(h) if hasattr(self, "nin_shortcut") else x)
 
 
@@ -156,7 +164,7 @@ class Encoder(nn.Module):
         x = self.down[0](self.conv_in(images))
         for level in self.down[1:]:
             x = level(F.avg_pool2d(x, 2))
-        return self.conv_out(F.silu(self.norm_out(self.mid(x))))
+        return self.conv_out(norm_swish(self.norm_out, self.mid(x)))
 
 
 class Decoder(nn.Module):
@@ -182,7 +190,7 @@ class Decoder(nn.Module):
         x = self.mid(self.conv_in(latents))
         for level in reversed(self.up):
             x = level(x)
-        return self.conv_out(F.silu(self.norm_out(x)))
+        return self.conv_out(norm_swish(self.norm_out, x))
 
 
 class Codebook(nn.Module):
@@ -250,11 +258,24 @@ class VQGAN(nn.Module):
         return self.decoder(latents)
 
     def decode_codes(self, codes: Tensor) -> Tensor:
-        """Codes of a square grid, int64 [B, h*w] in rows -> images [B, 3, H, W], unclipped."""
+        """Codes of a square grid, int64 [B, h*w] in rows -> images [B, 3, H, W], unclipped.
+
+        A few at a time, in the precision of the decoder's weights. A GPU is given as many every
+        time, since it chooses how to convolve, and so to round, by their number.
+        """
         side = int(codes.shape[1] ** 0.5 + 0.5)
         if side**2 != codes.shape[1]:
             raise ValueError(f"{codes.shape[1]} codes make no square grid")
-        return self.decode(self.quantize.vectors(codes, (side, side)))
+        kind = codes.device.type
+        pixels = (side * self.config.downsampling) ** 2
+        most = min(MOST, max(1, AT_ONCE.get(kind, 0) // pixels))
+        made = []
+        for some in codes.split(most):
+            filled = F.pad(some, (0, 0, 0, most - len(some))) if kind == "cuda" else some
+            vectors = self.quantize.vectors(filled, (side, side))
+            images = self.decode(vectors.to(self.decoder.conv_in.weight.dtype))
+            made.append(images[: len(some)].to(vectors.dtype))
+        return torch.cat(made)
 
     def forward(self, images: Tensor) -> VQGANOutput:
         """One training pass with the straight-through gradient (arXiv 1711.00937, eq. 3).

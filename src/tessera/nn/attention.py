@@ -56,10 +56,10 @@ class Attention(nn.Module):
         """
         B, T, width = x.shape
         qkv = self.qkv(x).view(B, T, 3, self.heads, width // self.heads)
-        q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)  # views, each [B, heads, T, head width]
+        # Views, each [B, heads, T, head width], whose gradients are stacked as `qkv` lies.
+        q, k, v = (part.transpose(1, 2) for part in qkv.unbind(2))
         if cache is not None:
-            cache.keys[:, :, slot : slot + T] = k
-            cache.values[:, :, slot : slot + T] = v
+            cache.both[:, :, :, slot : slot + T] = qkv[:, :, 1:].permute(2, 0, 3, 1, 4)
             if T == 1:
                 k, v = cache.keys[:, :, : slot + 1], cache.values[:, :, : slot + 1]
                 q, causal = q.to(k.dtype), False  # the newest position sees everything there is

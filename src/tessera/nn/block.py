@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from tessera.nn.attention import Attention
 from tessera.nn.cache import LayerCache
+from tessera.nn.dropout import Dropout
 from tessera.nn.feed_forward import FeedForward
 
 Norm = Literal["pre", "post"]
@@ -33,7 +34,7 @@ class Block(nn.Module):
         self.attention_norm = nn.LayerNorm(width)
         self.feed_forward = FeedForward(width, ffn)
         self.feed_forward_norm = nn.LayerNorm(width)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(
         self, x: Tensor, *, causal: bool, cache: LayerCache | None = None, slot: int = 0

@@ -1,5 +1,6 @@
 """Keys and values of the positions decoded so far, in buffers that are allocated once."""
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -8,14 +9,24 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class LayerCache:
-    """Keys and values of one attention layer, each [B, heads, capacity, head width].
+    """Keys and values of one attention layer.
 
     The head comes before the position: decoding reads all positions of a head at every step and
     writes only one, so the reads are what should be contiguous.
+
+    Attributes:
+        both: [2, B, heads, capacity, head width].
+        keys: The first half of it.
+        values: The second half.
     """
 
+    both: Tensor
     keys: Tensor
     values: Tensor
+
+    def rows(self, start: int, stop: int) -> "LayerCache":
+        """Views of the sequences from ``start`` up to ``stop``."""
+        return layer_cache(self.both[:, start:stop])
 
 
 @dataclass(frozen=True)
@@ -39,6 +50,16 @@ class KVCache:
         """Where the buffers lie."""
         return self.layers[0].keys.device
 
+    def rows(self, start: int, stop: int) -> "KVCache":
+        """Views of the sequences from ``start`` up to ``stop``."""
+        return KVCache(tuple(layer.rows(start, stop) for layer in self.layers))
+
+
+def layer_cache(both: Tensor) -> LayerCache:
+    """Takes a block [2, B, heads, capacity, head width] apart, once instead of at every step."""
+    keys, values = both.unbind(0)
+    return LayerCache(both, keys, values)
+
 
 def new_cache(
     layers: int,
@@ -49,8 +70,9 @@ def new_cache(
     *,
     dtype: torch.dtype,
     device: torch.device,
+    memory: Tensor | None = None,
 ) -> KVCache:
-    """Allocate the buffers of a decoder.
+    """Make the buffers of a decoder.
 
     Args:
         layers: Attention layers.
@@ -60,11 +82,14 @@ def new_cache(
         head_width: Width of a head.
         dtype: Precision of the buffers.
         device: Where they lie.
+        memory: Numbers of this precision and on this device that the buffers may take the first
+            of; None allocates them. Decoders that take turns can so share them.
 
     Returns:
         Buffers with undefined content: every position is written before it is read.
     """
     shape = (layers, 2, batch, heads, capacity, head_width)
-    block = torch.empty(shape, dtype=dtype, device=device)
-    # Split once: indexing the block at every layer of every step would cost more than the copy.
-    return KVCache(tuple(LayerCache(keys, values) for keys, values in block.unbind(0)))
+    if memory is None:
+        memory = torch.empty(math.prod(shape), dtype=dtype, device=device)
+    block = memory[: math.prod(shape)].view(shape)
+    return KVCache(tuple(layer_cache(both) for both in block.unbind(0)))

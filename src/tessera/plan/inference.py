@@ -12,6 +12,8 @@ NEIGHBOUR, KERNEL, CHANNEL, CUBE = 50e-9, 15e-9, 2.5e-11, 1.5e-9
 """Seconds of one thread for a pair of features in precision and recall, one in the kernel distance,
 a channel of a pair, and the cube of the channels in the Fréchet distance: measured at 64 and 512
 channels."""
+PAINTED = 64
+"""Images that the autoencoder decodes at once (`tessera.models.vqgan`)."""
 SUBSETS, SUBSET = 100, 1000
 """Of the kernel distance (`tessera.metrics.fidelity`)."""
 
@@ -68,22 +70,27 @@ def sampling(config: Config, task: Task) -> Cost:
     first = models.stage1_size(config, variant.stage1)
     shape = models.autoencoder_shape(config, lineage.painter(config, variant)[1])
     paint = convolutions.decoder(shape)
-    work = _drawn(first, count, batch) + passes(paint, count, batch)
-    networks, alive = 4.0 * first.parameters, [first.cache, paint.alive]
+    half = variant.precision == "bfloat16"
+    work = _drawn(first, count, batch, half) + passes(paint, count, batch)
+    scale = 0.5 if half else 1.0
+    networks, cache, alive = 4.0 * first.parameters, scale * first.cache, 0.0
     if variant.stage2 is not None:
         second = models.stage2_size(config, variant.stage2)
         networks += 4.0 * second.parameters
         if _is_masked(config, variant.stage2):
             network = transformers.decoder(second, masked=True)
-            work += passes(network, count * variant.masked.steps, batch)
-            alive.append(network.alive + 3 * 4 * second.length * second.symbols)
+            work += passes(network, count * variant.masked.steps, batch, bfloat16=half)
+            alive = network.alive + 3 * 4 * second.length * second.symbols
         else:
-            work += _drawn(second, count, batch)
-            alive.append(second.cache)
+            work += _drawn(second, count, batch, half)
+            cache = max(cache, scale * second.cache)  # both stages use the same memory
     pixels = 3.0 * shape.resolution**2
     return work + Cost(
         host=COPY * networks,
-        gpu=networks + 4 * convolutions.parameters(shape) + batch * max(alive),
+        gpu=networks
+        + 4 * convolutions.parameters(shape)
+        + batch * cache
+        + max(batch * alive, min(batch, PAINTED) * paint.alive),
         # The images of the part, and again when they are put together.
         memory=RUNTIME["torch"] + 2 * count * pixels,
         kept=0.9 * count * pixels,
@@ -95,11 +102,11 @@ def _is_masked(config: Config, name: str) -> bool:
     return "masked" in (variant.kind, getattr(variant, "decoder", ""))
 
 
-def _drawn(size: transformers.DecoderSize, count: float, batch: int) -> Cost:
+def _drawn(size: transformers.DecoderSize, count: float, batch: int, half: bool) -> Cost:
     """Draws with cached keys and values: each step reads all weights and half of a full cache."""
     batches = max(1.0, count / batch)
-    read = 4.0 * size.parameters + min(batch, count) * size.cache / 2
-    return passes(transformers.decoding(size), count, batch) + Cost(
+    read = (4.0 * size.parameters + min(batch, count) * size.cache / 2) * (0.5 if half else 1.0)
+    return passes(transformers.decoding(size), count, batch, bfloat16=half) + Cost(
         moved=batches * size.length * read
     )
 

@@ -1,8 +1,5 @@
 """What the stages cost that train and pass no network: images, K-Means, exports, reports."""
 
-from functools import cache
-from importlib.metadata import PackageNotFoundError, version
-
 from tessera.config import lineage
 from tessera.config.data import FolderData, ParquetData, WebDatasetData
 from tessera.config.schema import Config
@@ -12,9 +9,6 @@ from tessera.plan.cost import COPY, RUNTIME, Cost, Task
 from tessera.plan.images import images
 from tessera.plan.transformers import DecoderSize
 
-KMEANS = 12.5e9
-"""Operations a second of faiss's assignment on one thread, measured at 8,192 centroids of 768
-channels: a tenth of what large products reach."""
 LISTED, PACKED = 20e-6, 1.5e-3
 """Seconds of one thread to list an image and to pack one."""
 COUNTED = 3e-9
@@ -65,10 +59,10 @@ def _weights(config: Config, task: Task) -> float:
 
 
 def codebook(config: Config, task: Task) -> Cost:
-    """K-Means: distances of all points to all centroids, each iteration and once more.
+    """K-Means: products of all points with all centroids, each iteration and once more.
 
-    On a GPU where the stage has one and faiss can use it, which the locked one cannot. Memory as
-    `tessera.quantize.memory` says.
+    On a GPU of the same arithmetic in TF32, whose rate no device here is listed with: counted as
+    float32. Memory as `tessera.quantize.memory` says, which this must not import for its torch.
     """
     variant = config.codebooks[task.name]
     assert isinstance(variant, FittedCodebook)
@@ -80,21 +74,15 @@ def codebook(config: Config, task: Task) -> Cost:
     points = min(sampled, variant.points or sampled)
     table = 4.0 * variant.clusters * width
     products = 2.0 * points * variant.clusters * width * (variant.iterations + 1)
-    room = Cost(
-        memory=RUNTIME["light"] + points * (4.0 * width + 48) + 3 * table + 64 * 2**20, kept=table
+    held = points * width * (2.0 if read.dtype == "float16" else 4.0)
+    execution = config.execute(task.stage)
+    scores = 8.0 * execution.threads * max(512 * variant.clusters, 2**20)
+    return Cost(
+        float32=products,
+        gpu=held + 7 * table + 2.5 * 2**30 if execution.gpus else 0.0,
+        memory=RUNTIME["torch"] + held + 48 * points + 5 * table + scores + 112 * 2**20,
+        kept=table,
     )
-    if config.execute(task.stage).gpus and faiss_for_gpus():
-        return room + Cost(float32=products, gpu=3 * table + 12.0 * points + 2.5 * 2**30)
-    return room + Cost(host=products / KMEANS)
-
-
-@cache
-def faiss_for_gpus() -> bool:
-    """Whether the faiss that is installed computes on GPUs."""
-    try:
-        return bool(version("faiss-gpu-cu12"))
-    except PackageNotFoundError:
-        return False
 
 
 def usage(config: Config, task: Task) -> Cost:

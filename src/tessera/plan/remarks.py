@@ -7,7 +7,6 @@ from tessera.plan.cost import Task
 from tessera.plan.demand import CHECKPOINTED, allowed_minutes
 from tessera.plan.estimate import Estimate, Planner
 from tessera.plan.images import images
-from tessera.plan.others import faiss_for_gpus
 from tessera.plan.units import seconds_shown
 
 
@@ -41,12 +40,6 @@ def warnings(
                 "or remove it"
             )
         found += _too_long(task, estimate.seconds, 60 * allowed_minutes(execution))
-    fits = any(task.stage == "codebook" for task, _ in jobs)
-    if fits and planner.config.execute("codebook").gpus and not faiss_for_gpus():
-        found.append(
-            "codebook would hold a GPU that the installed faiss-cpu cannot use: install "
-            "faiss-gpu-cu12, or remove `execution.codebook.gpus`"
-        )
     if due > free:
         found.append(
             f"the results take about {due / 1e9:.0f} GB more and {free / 1e9:.0f} GB are free "

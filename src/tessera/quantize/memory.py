@@ -1,48 +1,49 @@
 """How much memory a K-Means takes, known before anything is read."""
 
 import psutil
+import torch
 
 from tessera.errors import UserError
+from tessera.quantize.assign import block_rows
 from tessera.quantize.cgroups import free_in_groups
 
 PLACES_BYTES = 48
-"""A point's indices: its place, its row and faiss's assignment, distance and norm."""
-HOST_BYTES = 64 * 2**20
-"""Tables of distances, a block of the points as they are on disk."""
-PINNED_BYTES = 256 * 2**20
-"""What faiss pins of the host's memory for copies to a GPU."""
-RESULT_BYTES = 12
-"""A point's assignment (int64) and distance (float32) on a GPU."""
-GPU_BYTES = 1536 * 2**20 + 512 * 2**20 + 512 * 2**20
-"""faiss's scratch memory on a GPU above 8 GB, two pages of points, CUDA's own."""
+"""A point's place, its key and what they are computed by, while points are chosen and read."""
+TABLES = 5
+"""Copies of the centroids: themselves, their negatives, sums and means, and one in the making."""
+HOST_BYTES = 112 * 2**20
+"""A page of points in float32, what a step on it takes, blocks of the points as on disk."""
+GPU_BYTES = 2560 * 2**20
+"""Scores and pages with what steps on them take (2 GiB), CUDA's own."""
 
 
-def kmeans_memory(points: int, width: int, clusters: int, gpu: bool) -> tuple[int, int]:
-    """Bytes that `fit_kmeans` and the reading of its points take, on the host and on each GPU.
+def kmeans_memory(
+    points: int, width: int, clusters: int, itemsize: int = 4, threads: int = 1
+) -> tuple[int, int]:
+    """Bytes that `fit_kmeans` and the reading of its points take, on the host and on a GPU.
 
-    Host: 4 N d (the points, held once) + 48 N (indices) + 12 K d (centroids, their sums and the
-    result) + 64 MiB, and 256 MiB of pinned memory where there is a GPU.
+    Host: s N d (the points, held once, at s bytes a number) + 48 N (their places) + 20 K d (tables)
+    + 112 MiB + 8 K threads x the rows of a block (scores).
 
-    GPU: 12 K d (centroids and what replaces them) + 4 K (their norms) + 12 N (results) + 2.5 GiB.
-    The points stay on the host and pass through the GPU in pages, so they are not in the sum.
+    GPU: 28 K d (tables, of twice the width where they are multiplied) + 2.5 GiB. The points are not
+    in it: they stay there where s N d more are free, else they pass through in pages.
 
     Args:
         points: points, N.
         width: channels, d.
         clusters: centroids, K.
-        gpu: whether GPUs do the work.
-
-    Returns:
-        Host bytes and bytes of each GPU (0 without).
+        itemsize: bytes of a number of the points, s.
+        threads: threads of the CPU.
     """
-    table = 12 * clusters * width
-    host = 4 * points * width + PLACES_BYTES * points + table + HOST_BYTES
-    if not gpu:
-        return host, 0
-    return host + PINNED_BYTES, table + 4 * clusters + RESULT_BYTES * points + GPU_BYTES
+    table = 4 * clusters * width
+    scores = 2 * 4 * clusters * block_rows(clusters, "cpu") * threads
+    host = (itemsize * width + PLACES_BYTES) * points + TABLES * table + HOST_BYTES + scores
+    return host, (TABLES + 2) * table + GPU_BYTES
 
 
-def require_memory(points: int, width: int, clusters: int, gpu: bool) -> None:
+def require_memory(
+    points: int, width: int, clusters: int, itemsize: int, threads: int, device: str
+) -> None:
     """Refuses a K-Means for which there is not enough memory now.
 
     On the host that is the least of what the machine has free and what the job may still take.
@@ -51,12 +52,14 @@ def require_memory(points: int, width: int, clusters: int, gpu: bool) -> None:
         points: points, N.
         width: channels, d.
         clusters: centroids, K.
-        gpu: whether GPUs do the work; the fullest of those that torch sees counts.
+        itemsize: bytes of a number of the points.
+        threads: threads of the CPU.
+        device: "cpu", or the GPU that does the work.
 
     Raises:
         UserError: says what is needed, what is free and what to do.
     """
-    host, device = kmeans_memory(points, width, clusters, gpu)
+    host, gpu = kmeans_memory(points, width, clusters, itemsize, threads)
     what = f"K-Means of {points} points of {width} channels into {clusters} clusters"
     free = min(float(psutil.virtual_memory().available), free_in_groups())
     if host > free:
@@ -64,18 +67,17 @@ def require_memory(points: int, width: int, clusters: int, gpu: bool) -> None:
             f"{what} takes {host / 1e9:.2f} GB of memory and {free / 1e9:.2f} GB are free: lower "
             "`points` of the features, or run it where there is more or the job is given more"
         )
-    if gpu:
-        free = _free_on_gpus()
-        if device > free:
-            raise UserError(
-                f"{what} takes {device / 1e9:.2f} GB of each GPU and {free / 1e9:.2f} GB are free: "
-                "end what else runs there, or run it with --device cpu"
-            )
+    if device != "cpu" and gpu > (free := torch.cuda.mem_get_info(device)[0]):
+        raise UserError(
+            f"{what} takes {gpu / 1e9:.2f} GB of the GPU and {free / 1e9:.2f} GB are free: "
+            "end what else runs there, or run it with --device cpu"
+        )
 
 
-def _free_on_gpus() -> float:
-    import torch  # only here: without a GPU the stage is spared the seconds of its import
-
-    if not torch.cuda.is_available():  # faiss sees a GPU that this torch cannot ask
-        return float("inf")
-    return min(torch.cuda.mem_get_info(index)[0] for index in range(torch.cuda.device_count()))
+def has_room(points: int, width: int, clusters: int, itemsize: int, device: str) -> bool:
+    """Whether a GPU can hold the points, too; False on the CPU, whose memory they are in."""
+    if torch.device(device).type == "cpu":
+        return False
+    held = itemsize * width * points
+    gpu = kmeans_memory(points, width, clusters)[1]
+    return bool(held + gpu <= torch.cuda.mem_get_info(device)[0])

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from tessera.errors import UserError
-from tessera.io.weights import load_strictly
+from tessera.io.weights import load_strictly, unmade
 
 Layout = tuple[str | None, str]
 """Where a file keeps a network: the entry of its top level, and the beginning of the names."""
@@ -176,7 +176,7 @@ def build(path: Path, made: Callable[[], Network], state: dict[str, Tensor]) -> 
     Raises:
         UserError: a name is missing, unexpected, or has another shape.
     """
-    with torch.device("meta"):
+    with unmade():
         model = made()
     load_strictly(model, state, path, assign=True, cure="check SECTION and FILE")
     return model.eval()

@@ -9,6 +9,7 @@ Shapes: ... any leading dimensions, V symbols, K = V - 5 codes. Dropped codes ha
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -62,11 +63,22 @@ def keep_top_p(log_probs: Tensor, p: float) -> Tensor:
     """
     if p >= 1:
         return log_probs
-    ordered, codes = log_probs.sort(dim=-1, descending=True, stable=True)
+    ordered = _descending(log_probs)
     mass = ordered.exp().cumsum(-1)
-    dropped = torch.zeros_like(mass, dtype=torch.bool)
-    dropped[..., 1:] = mass[..., :-1] >= p  # those before it had reached p already
-    return log_probs.masked_fill(dropped.scatter(-1, codes, dropped), -math.inf)
+    count = 1 + (mass[..., :-1] < p).sum(-1, keepdim=True)  # the last one reaches p
+    border = ordered.gather(-1, count - 1)
+    above, tied = log_probs > border, log_probs == border
+    room = count - above.sum(-1, keepdim=True)
+    return log_probs.masked_fill(~(above | tied & (tied.cumsum(-1) <= room)), -math.inf)
+
+
+def _descending(values: Tensor) -> Tensor:
+    """Sorts each row."""
+    if values.device.type == "cpu":
+        # With vector instructions, which torch's sort of values and indices does without: 20 times
+        # faster at 1,024 codes.
+        return torch.from_numpy(np.sort(values.detach().numpy(), axis=-1)).flip(-1)
+    return values.sort(dim=-1, descending=True).values
 
 
 def keep(log_probs: Tensor, top_k: int | None, top_p: float | None) -> Tensor:
@@ -89,7 +101,22 @@ def draw(log_probs: Tensor, uniforms: Tensor) -> Tensor:
         has a positive mass itself.
     """
     # Relative to the largest, so that codes far below the special symbols do not underflow to 0.
-    weights = (log_probs - log_probs.amax(-1, keepdim=True)).exp()
+    return _invert((log_probs - log_probs.amax(-1, keepdim=True)).exp(), uniforms)
+
+
+def draw_top_k(log_probs: Tensor, uniforms: Tensor, k: int) -> Tensor:
+    """What ``draw(keep_top_k(log_probs, k), uniforms)`` draws, in fewer passes over the codes.
+
+    The k codes that are kept are not put in order, and exponentials are taken of them alone.
+    """
+    if k >= log_probs.shape[-1]:
+        return draw(log_probs, uniforms)
+    values, codes = log_probs.topk(k, dim=-1, sorted=False)
+    kept = (values - values.amax(-1, keepdim=True)).exp()
+    return _invert(torch.zeros_like(log_probs).scatter(-1, codes, kept), uniforms)
+
+
+def _invert(weights: Tensor, uniforms: Tensor) -> Tensor:
     cumulative = weights.cumsum(-1, dtype=uniforms.dtype)
     target = uniforms[..., None] * cumulative[..., -1:]
     return torch.searchsorted(cumulative, target).squeeze(-1)
@@ -116,4 +143,7 @@ def pick(
     """
     if temperature < MIN_TEMPERATURE:
         return logits[..., NUM_SPECIALS:].argmax(-1)
-    return draw(keep(code_log_probs(logits, temperature), top_k, top_p), uniforms)
+    log_probs = code_log_probs(logits, temperature)
+    if top_k is not None and top_p is None:
+        return draw_top_k(log_probs, uniforms, top_k)
+    return draw(keep(log_probs, top_k, top_p), uniforms)

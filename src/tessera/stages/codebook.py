@@ -1,47 +1,41 @@
 """K-Means over sampled features: the centroids are the vocabulary of the semantic tokens.
 
 Writes `centroids.npy`, float32 [K, width], the form in which DiGIT publishes its codebooks. Runs on
-the GPUs that faiss sees (the package faiss-gpu-cu12 in place of faiss-cpu), or on the CPU. dask
-gathers the points, on threads or on a cluster.
+one GPU, or on the CPU. dask gathers the points, on threads or on a cluster.
 """
 
 import sys
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
-import faiss
 import numpy as np
+from numpy.typing import NDArray
 
-from tessera.config.tokenizers import FittedCodebook
+from tessera.config.tokenizers import Features, FittedCodebook
 from tessera.data.computing import computing
 from tessera.data.points import choose_places, read_points
 from tessera.errors import UserError
 from tessera.io.codebooks import write_codebook
-from tessera.quantize.kmeans import count_gpus, fit_kmeans
+from tessera.quantize.kmeans import fit_kmeans
 from tessera.quantize.memory import kmeans_memory, require_memory
-from tessera.stages.job import Job, add_dask, log, parser, part_file, run
+from tessera.stages.job import Job, add_dask, log, parse_settings, parser, part_file, run
 
 STAGE = "codebook"
 TINY = 39
 """faiss warns below 39 points a centroid; a smaller cluster is hardly more than its noise."""
 
 
-def work(job: Job, asked: str) -> None:
-    """Fits the centroids.
-
-    Args:
-        job: the running job.
-        asked: the device of the command line: auto, cpu or cuda.
-    """
+def work(job: Job) -> None:
+    """Fits the centroids."""
     arguments = job.arguments
     settings = job.settings(FittedCodebook)
-    gpus = choose_gpus(asked)
     cards = job.inputs("features", arguments.features, "features")
-    points = sample(job, settings, cards[0]["results"]["width"], gpus)
+    stored = parse_settings(Features, cards[0]["node"])
+    points = sample(job, settings, cards[0]["results"]["width"], np.dtype(stored.dtype))
     count, width = points.shape
-    faiss.omp_set_num_threads(arguments.threads)
-    fitted = fit_kmeans(points, settings.clusters, settings.iterations, settings.seed, gpu=gpus > 0)
+    fitted = fit_kmeans(
+        points, settings.clusters, settings.iterations, settings.seed, arguments.device
+    )
     for iteration, value in enumerate(fitted.objective):
         log.info("iteration %d of %d  objective %.6g", iteration + 1, settings.iterations, value)
     results = {
@@ -63,30 +57,12 @@ def work(job: Job, asked: str) -> None:
     )  # fmt: skip
     file = arguments.card.parent / "centroids.npy"
     write_codebook(file, fitted.centroids)
-    job.finish(
-        arguments.card, [file], results, run={"gpus": gpus, "scheduler": arguments.dask.scheduler}
-    )
+    job.finish(arguments.card, [file], results, run={"scheduler": arguments.dask.scheduler})
 
 
-def choose_gpus(asked: str) -> int:
-    """GPUs that K-Means runs on: all that faiss sees, unless the CPU was asked for.
-
-    Args:
-        asked: auto, cpu or cuda.
-
-    Raises:
-        UserError: a GPU was asked for and faiss sees none.
-    """
-    found = 0 if asked == "cpu" else count_gpus()
-    if asked.startswith("cuda") and not found:
-        raise UserError(
-            "--device cuda was asked for but faiss sees no GPU: install faiss-gpu-cu12 in place of "
-            "faiss-cpu (docs/quickstart.md says how), or use --device cpu"
-        )
-    return found
-
-
-def sample(job: Job, settings: FittedCodebook, width: int, gpus: int) -> np.ndarray:
+def sample(
+    job: Job, settings: FittedCodebook, width: int, dtype: np.dtype[np.floating]
+) -> NDArray[np.floating]:
     """The points that K-Means reads, by image, view and token.
 
     K-Means begins from some of the points, drawn by their rows: the order must not depend on how
@@ -96,10 +72,10 @@ def sample(job: Job, settings: FittedCodebook, width: int, gpus: int) -> np.ndar
         job: the running job.
         settings: says how many points there shall be.
         width: channels of a point.
-        gpus: GPUs that do the K-Means.
+        dtype: of the points on disk; they are held so.
 
     Returns:
-        float32 [points, width].
+        [points, width].
 
     Raises:
         UserError: there are fewer points than clusters, one comes twice, or the memory is short.
@@ -115,14 +91,17 @@ def sample(job: Job, settings: FittedCodebook, width: int, gpus: int) -> np.ndar
                 f"codebook {arguments.card.parent.name}: {count} feature points are fewer than "
                 f"{settings.clusters} clusters: raise `points` of the features, or lower `clusters`"
             )
-        host, device = kmeans_memory(count, width, settings.clusters, gpus > 0)
+        sizes = (count, width, settings.clusters, dtype.itemsize, arguments.threads)
+        host, gpu = kmeans_memory(*sizes)
+        on_cpu = arguments.device == "cpu"
         log.info(
-            "%d points of %d channels on %s: takes about %.2f GB of memory%s",
-            count, width, f"{gpus} GPUs" if gpus else "the CPU", host / 1e9,
-            f" and {device / 1e9:.2f} GB of each GPU" if gpus else "",
+            "%d points of %d channels on the %s: takes about %.2f GB of memory%s",
+            count, width, "CPU" if on_cpu else "GPU", host / 1e9,
+            "" if on_cpu else f" and {gpu / 1e9:.2f} GB of the GPU, or "
+            f"{(gpu + count * width * dtype.itemsize) / 1e9:.2f} GB to keep the points there",
         )  # fmt: skip
-        require_memory(count, width, settings.clusters, gpus > 0)
-        return read_points(parts, places, seed, width, at_once)
+        require_memory(*sizes, arguments.device)
+        return read_points(parts, places, seed, width, at_once, dtype)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -130,9 +109,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser(STAGE, __doc__)
     add_dask(arguments)
     arguments.add_argument("--features", type=Path, nargs="+", required=True, help="part cards")
-    parsed = arguments.parse_args(argv)
-    # The runner knows torch's devices alone, and torch is not used here.
-    return run(STAGE, parsed, partial(work, asked=parsed.device), computes=False)
+    return run(STAGE, arguments.parse_args(argv), work)
 
 
 if __name__ == "__main__":

@@ -5,12 +5,12 @@ of each image keeps a few of its tokens, drawn from (seed, image, view).
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
+from torch import Tensor
 
 from tessera.config.data import Views
 from tessera.config.tokenizers import Features
@@ -18,7 +18,8 @@ from tessera.data.images import ShardIndex
 from tessera.data.views import view_count
 from tessera.io.parts import write_part
 from tessera.stages.job import Job, log, parse_settings, parser, part_file, run
-from tessera.stages.tokenizing import Featurizer, find_card
+from tessera.stages.streaming import Replayed, fetched, upload
+from tessera.stages.tokenizing import find_card, open_featurizer
 
 STAGE = "features"
 
@@ -51,39 +52,48 @@ def work(job: Job) -> None:
     job.input("shards", arguments.shards, "shards")
     index = ShardIndex(arguments.shards.parent / "index.json")
     encoder = find_card(job, [arguments.encoder], job.node["inputs"]["encoder"], "encoder")
-    featurizer = Featurizer(job.node, encoder.parent, arguments.device)
-    images, copies = index.count("train"), view_count(views, "train")
-    grid = featurizer.grid(views.crop)
+    featurizer = open_featurizer(job.node, encoder.parent, arguments.device)
+    grid, copies = featurizer.grid(views.crop), view_count(views, "train")
     length = grid[0] * grid[1]
-    share = min(float(length), settings.points / (images * copies))
-    kept = [np.zeros((0, featurizer.width), np.float32)]
-    places = [np.zeros(0, np.int64)]
-    seen = 0
-    for batch in index.stream(
-        "train", views, arguments.batch, arguments.part, arguments.parts, arguments.threads
-    ):
-        seen += len(batch.numbers)
-        for view in range(copies):
-            chosen = [
-                sample_tokens(settings, int(number), view, share, length)
-                for number in batch.numbers
-            ]
-            rows = [row for row, tokens in enumerate(chosen) if len(tokens)]
-            if rows:  # images of which nothing is kept need no encoder
-                pixels = torch.from_numpy(batch.pixels[rows, view]).float() / 255
-                features = featurizer(pixels).cpu().numpy()  # [rows, T, width]
-                kept += [features[i, chosen[row]] for i, row in enumerate(rows)]
-                first = (batch.numbers[rows] * copies + view) * length
-                places += [first[i] + chosen[row] for i, row in enumerate(rows)]
-        log.info("%d images", seen)
-    width = featurizer.width
+    share = min(float(length), settings.points / (index.count("train") * copies))
+    batch, device = arguments.batch, arguments.device
+    features = Replayed(featurizer, (batch, 3, views.crop, views.crop))
+    places, seen = [np.zeros(0, np.int64)], 0
+
+    def sampled() -> Iterator[Tensor]:
+        nonlocal seen
+        part, parts, threads = arguments.part, arguments.parts, arguments.threads
+        for images in index.stream("train", views, batch, part, parts, threads):
+            for view in range(copies):
+                chosen = [
+                    sample_tokens(settings, int(number), view, share, length)
+                    for number in images.numbers
+                ]
+                rows = [row for row, tokens in enumerate(chosen) if len(tokens)]
+                if rows:  # images of which nothing is kept need no encoder
+                    first = (images.numbers[rows] * copies + view) * length
+                    places.extend(first[i] + chosen[row] for i, row in enumerate(rows))
+                    wanted = [i * length + chosen[row] for i, row in enumerate(rows)]
+                    made = features(upload(_rows(images.pixels[:, view], rows), device))
+                    yield made.flatten(0, 1)[upload(np.concatenate(wanted), device)]
+            seen += len(images.numbers)
+            log.info("%d images", seen)
+
+    # Each in its type on disk at once: a part of all points in float32 would need twice as much.
+    dtype, width = np.dtype(settings.dtype), featurizer.width
+    kept = [np.zeros((0, width), dtype), *(some.astype(dtype) for some in fetched(sampled()))]
     points = np.concatenate(kept)
     part = part_file(arguments.card)
     # Where each point comes from: batches and parts cut the set into other orders.
-    arrays = {"features": points.astype(settings.dtype), "place": np.concatenate(places)}
+    arrays = {"features": points, "place": np.concatenate(places)}
     write_part(part, arrays, {"width": width})
     results = {"points": len(points), "width": width, "images": seen, "grid": list(grid)}
     job.finish(arguments.card, [part], results)
+
+
+def _rows(pixels: np.ndarray, rows: Sequence[int]) -> np.ndarray:
+    """Some of the rows; all of them are not copied."""
+    return pixels if len(rows) == len(pixels) else pixels[rows]
 
 
 def main(argv: Sequence[str] | None = None) -> int:

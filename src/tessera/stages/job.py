@@ -5,6 +5,8 @@ Its inputs are cards; the files that they tell of lie beside them.
 """
 
 import argparse
+import atexit
+import gc
 import json
 import logging
 import os
@@ -109,9 +111,10 @@ class Job:
         """The digest of an input that was read."""
         return self._digests[name]
 
-    def resume_folder(self, results: Path, micro_batch: int = 0) -> Path:
-        """Folder of the unfinished training with exactly these settings, inputs and micro-batch."""
-        key = sha256_json({"node": self.node, "inputs": self._digests, "micro_batch": micro_batch})
+    def resume_folder(self, results: Path, micro_batch: int = 0, compiled: bool = False) -> Path:
+        """Folder of the unfinished training of exactly these settings and inputs, cut so."""
+        whole = {"node": self.node, "inputs": self._digests, "micro_batch": micro_batch}
+        key = sha256_json(whole | ({"compiled": True} if compiled else {}))
         folder = results / "resume" / self.stage / key[:20]
         if not launch.rank():
             # For whoever tidies up: what goes on from here.
@@ -301,6 +304,7 @@ def run(
     if signal.getsignal(signal.SIGTERM) is signal.SIG_IGN:
         # The rules' shell ignores it (rules/common.smk), and hands that down; a stage does not.
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    atexit.register(_end_at_once)
     ending = ExitStack()
     try:
         check_config()
@@ -348,13 +352,22 @@ def run(
     return 0
 
 
+def _end_at_once() -> None:
+    """Spares Python's end a search through all objects of torch, of half a second."""
+    if "triton" not in sys.modules:  # which would complain of what is left
+        gc.freeze()
+
+
 def prepare(threads: int, device: str) -> str:
     """Fixes threads and determinism; returns the device that `auto` stands for."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # before CUDA starts
     import torch
 
     torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(True)
+    # As `use_deterministic_algorithms(True)`, which would import torch's compiler for it: 2 s.
+    torch.set_deterministic_debug_mode("error")
+    # Else all memory that is allocated is written once more: 3 % of a training step.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     # float32 is float32: torch lets convolutions round to TF32 unless told not to.
     torch.backends.cudnn.allow_tf32 = False
     if device == "auto":

@@ -10,7 +10,7 @@ from tessera.errors import UserError
 from tessera.io.codebooks import read_codebook
 from tessera.io.files import read_json
 from tessera.io.published import read_state
-from tessera.io.weights import load_into, load_strictly, read_model_config
+from tessera.io.weights import load_into, load_strictly, read_model_config, unmade
 from tessera.models.classifier import Classifier, ClassifierConfig
 from tessera.models.encoders import Encoder, TimmEncoder, in_timm_layout, input_size_of
 from tessera.models.gpt import GPT, GPTConfig
@@ -26,7 +26,7 @@ def _config(folder: Path, model: str) -> dict[str, Any]:
 
 def load_gpt(folder: Path, device: str) -> GPT:
     """The GPT of a stage-1 or stage-2 variant, for inference."""
-    with torch.device("meta"):  # weights that are replaced at once need not be drawn
+    with unmade():
         model = GPT(GPTConfig(**_config(folder, "GPT")))
     load_into(model, folder)
     return model.to(device)
@@ -36,7 +36,7 @@ def load_decoder(folder: Path, device: str) -> GPT | MaskGIT:
     """The decoder of a stage-2 variant, of either kind, for inference."""
     if read_json(folder / "model.json").get("model") == "GPT":
         return load_gpt(folder, device)
-    with torch.device("meta"):
+    with unmade():
         model = MaskGIT(MaskGITConfig(**_config(folder, "MaskGIT")))
     load_into(model, folder)
     return model.to(device)
@@ -44,7 +44,7 @@ def load_decoder(folder: Path, device: str) -> GPT | MaskGIT:
 
 def load_vqgan(folder: Path, device: str) -> VQGAN:
     """A trained autoencoder, for inference."""
-    with torch.device("meta"):
+    with unmade():
         model = VQGAN(VQGANConfig(**_config(folder, "VQGAN")))
     load_into(model, folder)
     return model.to(device)
@@ -68,7 +68,7 @@ def load_encoder(folder: Path, device: str) -> Encoder:
         config = read_model_config(folder, "TimmEncoder")["config"]
         model = TimmEncoder(config["name"], config["position_resampling"], **config["options"])
     else:
-        with torch.device("meta"):
+        with unmade():
             model = VisionTransformer(ViTConfig(**_config(folder, "VisionTransformer")))
     load_into(model, folder)
     return model.to(device)

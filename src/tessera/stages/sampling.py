@@ -4,7 +4,7 @@ Image i depends on the seed and on i alone, so parts and batches can be cut at w
 """
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +19,10 @@ from tessera.io.weights import read_model_config
 from tessera.models.gpt import GPT
 from tessera.models.maskgit import MaskGIT
 from tessera.models.vqgan import VQGAN
-from tessera.sampling.autoregressive import sample_autoregressive
+from tessera.sampling.engine import DTYPES, Engine
 from tessera.sampling.masked import noise_shape, sample_masked
 from tessera.sampling.noise import uniforms
+from tessera.sampling.prepared import prepared
 from tessera.stages.job import Job, log, parser, part_file, run
 from tessera.stages.loading import load_decoder, load_gpt, load_vqgan
 from tessera.stages.tokenizing import find_card
@@ -30,71 +31,103 @@ STAGE = "sampling"
 
 
 class Sampler:
-    """The models of a sampling and how they are drawn from."""
+    """The models of a sampling and how they are drawn from.
+
+    Args:
+        settings: How.
+        stage1: Draws tokens, or codes where there is no stage 2.
+        stage2: Draws codes after tokens.
+        vqgan: Paints codes.
+        batch: Most images at once.
+    """
 
     def __init__(
-        self, settings: Sampling, stage1: GPT, stage2: GPT | MaskGIT | None, vqgan: VQGAN
+        self,
+        settings: Sampling,
+        stage1: GPT,
+        stage2: GPT | MaskGIT | None,
+        vqgan: VQGAN,
+        batch: int,
     ) -> None:
-        self.settings, self.stage1, self.stage2, self.vqgan = settings, stage1, stage2, vqgan
         require_fit(stage1, stage2, vqgan)
+        self.settings, self.config, self.vqgan = settings, stage1.config, vqgan
+        self.device = stage1.output.weight.device
+        # For both stages in turn: at full size a cache takes more than all else.
+        size = max(it.cache_size(batch) for it in (stage1, stage2) if isinstance(it, GPT))
+        dtype = DTYPES[settings.precision]
+        memory = torch.empty(size, dtype=dtype, device=self.device)
+        self.stage1 = self._engine(stage1, settings.semantic, batch, memory)
+        self.stage2: Engine | MaskGIT | None
+        if isinstance(stage2, GPT):
+            self.stage2 = self._engine(stage2, settings.codes, batch, memory)
+        elif stage2 is None or settings.precision == "float32":
+            self.stage2 = stage2
+        else:
+            self.stage2 = prepared(stage2, 1, dtype)
 
     def labels(self, ids: range) -> Tensor | None:
         """The class of each image: all classes in turn, or None for an unconditional model."""
-        classes = self.stage1.config.classes
-        device = self.stage1.output.weight.device
-        return torch.tensor(ids, device=device) % classes if classes else None
+        classes = self.config.classes
+        return torch.tensor(ids, device=self.device) % classes if classes else None
 
-    def __call__(self, ids: range) -> dict[str, np.ndarray]:
-        """Generates the images with these numbers.
+    def __call__(self, ids: range) -> "Made":
+        """Generates the images with these numbers, without waiting for a GPU."""
+        labels = self.labels(ids)
+        tokens = self.stage1(self._uniforms("stage1", ids, (self.config.length,)), labels)
+        made = {} if labels is None else {"label": labels}
+        codes = tokens
+        if self.stage2 is not None:
+            made["semantic"] = tokens
+            codes = self._codes(self.stage2, ids, tokens)
+        made["codes"] = codes
+        with torch.inference_mode():
+            pixels = self.vqgan.decode_codes(codes)  # [n, 3, H, W], about [0, 1]
+            # Truncated, not rounded, as DiGIT writes its images.
+            made["images"] = (pixels * 255).clamp(0, 255).byte().permute(0, 2, 3, 1).contiguous()
+        return Made(made)
+
+    def _codes(self, stage2: Engine | MaskGIT, ids: range, tokens: Tensor) -> Tensor:
+        if isinstance(stage2, Engine):
+            length = stage2.model.config.length
+            return stage2(self._uniforms("stage2", ids, (length,)), prefix=tokens)
+        masked = self.settings.masked
+        noise = self._uniforms("stage2", ids, noise_shape(stage2.config.length, masked.steps))
+        return sample_masked(stage2, noise, None, tokens, **masked.model_dump())
+
+    def _uniforms(self, stream: str, ids: range, shape: tuple[int, ...]) -> Tensor:
+        return uniforms(self.settings.seed, stream, ids, shape)
+
+    def _engine(
+        self, model: GPT, how: AutoregressiveSampling, batch: int, memory: Tensor
+    ) -> Engine:
+        precision = self.settings.precision
+        return Engine(model, batch, precision=precision, memory=memory, **how.model_dump())
+
+
+class Made:
+    """What was generated, on its way from the GPU, which meanwhile generates more."""
+
+    def __init__(self, tensors: dict[str, Tensor]) -> None:
+        gpu = any(tensor.is_cuda for tensor in tensors.values())
+        # Into pinned memory, which torch takes for copies that nothing waits for.
+        self.tensors = {name: it.to("cpu", non_blocking=gpu) for name, it in tensors.items()}
+        self.copied = torch.cuda.current_stream().record_event() if gpu else None
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Waits for the copies.
 
         Returns:
             images uint8 [n, H, W, 3], codes uint16 [n, L], and, where there are such, semantic
             uint16 [n, T] and label int64 [n].
         """
-        labels = self.labels(ids)
-        tokens = self._draw(self.stage1, "stage1", ids, self.settings.semantic, labels, None)
-        made = {}
-        if labels is not None:
-            made["label"] = labels.cpu().numpy()
-        if self.stage2 is None:
-            codes = tokens
-        else:
-            made["semantic"] = tokens.cpu().numpy().astype(np.uint16)
-            if isinstance(self.stage2, GPT):
-                codes = self._draw(self.stage2, "stage2", ids, self.settings.codes, None, tokens)
-            else:
-                masked = self.settings.masked
-                shape = noise_shape(self.stage2.config.length, masked.steps)
-                codes = sample_masked(
-                    self.stage2,
-                    uniforms(self.settings.seed, "stage2", ids, shape),
-                    None,
-                    tokens,
-                    steps=masked.steps,
-                    temperature=masked.temperature,
-                    choice_temperature=masked.choice_temperature,
-                )
-        made["codes"] = codes.cpu().numpy().astype(np.uint16)
-        with torch.inference_mode():
-            pixels = self.vqgan.decode_codes(codes)  # [n, 3, H, W], about [0, 1]
-        # Truncated, not rounded, as DiGIT writes its images.
-        made["images"] = (pixels * 255).clamp(0, 255).byte().permute(0, 2, 3, 1).cpu().numpy()
-        return made
-
-    def _draw(
-        self,
-        model: GPT,
-        stream: str,
-        ids: range,
-        how: AutoregressiveSampling,
-        labels: Tensor | None,
-        prefix: Tensor | None,
-    ) -> Tensor:
-        noise = uniforms(self.settings.seed, stream, ids, (model.config.length,))
-        return sample_autoregressive(
-            model, noise, labels, prefix,
-            temperature=how.temperature, top_k=how.top_k, top_p=how.top_p,
-        )  # fmt: skip
+        arrays = {name: tensor.numpy() for name, tensor in self.tensors.items()}
+        if self.copied is not None:
+            self.copied.synchronize()
+            # Pinned memory is dear: the next batch takes it again.
+            arrays = {name: array.copy() for name, array in arrays.items()}
+        for name in arrays.keys() & {"codes", "semantic"}:
+            arrays[name] = arrays[name].astype(np.uint16)
+        return arrays
 
 
 def require_fit(stage1: GPT, stage2: GPT | MaskGIT | None, vqgan: VQGAN) -> None:
@@ -120,11 +153,32 @@ def require_fit(stage1: GPT, stage2: GPT | MaskGIT | None, vqgan: VQGAN) -> None
         )
 
 
-def batches(count: int, part: int, parts: int, batch: int) -> Iterator[range]:
-    """The image numbers of part `part` of `parts`, in runs of at most `batch`."""
+def batches(count: int, part: int, parts: int, batch: int) -> list[range]:
+    """The image numbers of part `part` of `parts`, in runs of at most `batch`.
+
+    The runs are equally long but for the last, which is shorter by less than there are runs: an
+    engine is made for one length, and what is missing is drawn for nothing.
+    """
     start, stop = count * part // parts, count * (part + 1) // parts
-    for first in range(start, stop, batch):
-        yield range(first, min(first + batch, stop))
+    if start == stop:
+        return []
+    runs = -(-(stop - start) // batch)
+    size = -(-(stop - start) // runs)
+    return [range(first, min(first + size, stop)) for first in range(start, stop, size)]
+
+
+def generate(sampler: Sampler, runs: Sequence[range]) -> list[dict[str, np.ndarray]]:
+    """Generates run after run; a GPU has the next one to do while the last is copied."""
+    made: list[dict[str, np.ndarray]] = []
+    last = sampler(runs[0])
+    for ids in runs[1:]:
+        begun = sampler(ids)
+        made.append(last.arrays())
+        log.info("%d images", ids.start - runs[0].start)
+        last = begun
+    made.append(last.arrays())
+    log.info("%d images", runs[-1].stop - runs[0].start)
+    return made
 
 
 def work(job: Job) -> None:
@@ -140,20 +194,17 @@ def work(job: Job) -> None:
         stage2 = load_decoder(card.parent, device)
         painter = drawn_node(inputs["stage2"])
     card = find_card(job, arguments.models, painter, "autoencoder")
-    sampler = Sampler(settings, stage1, stage2, load_vqgan(card.parent, device))
-    made: list[dict[str, np.ndarray]] = []
-    done = 0
-    for ids in batches(settings.count, arguments.part, arguments.parts, arguments.batch):
-        made.append(sampler(ids))
-        done += len(ids)
-        log.info("%d images", done)
-    if not made:
+    vqgan = load_vqgan(card.parent, device)
+    runs = batches(settings.count, arguments.part, arguments.parts, arguments.batch)
+    if not runs:
         raise UserError(
             f"{settings.count} images do not fill {arguments.parts} parts: lower "
             "`execution.sampling.parts`"
         )
+    made = generate(Sampler(settings, stage1, stage2, vqgan, len(runs[0])), runs)
     part = part_file(arguments.card)
     arrays = {name: np.concatenate([batch[name] for batch in made]) for name in made[0]}
+    done = len(arrays["images"])
     classes = read_model_config(stage1_card.parent, "GPT")["classes"]
     write_part(part, arrays, {"classes": classes})
     job.finish(arguments.card, [part], {"images": done})

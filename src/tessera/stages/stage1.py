@@ -13,6 +13,8 @@ from tessera.models.gpt import GPT, GPTConfig
 from tessera.stages.job import Job, add_processes, add_training, log, parser, part_file, run
 from tessera.stages.training import (
     GLANCE,
+    add_updates,
+    compiles_layers,
     decoder_sizes,
     gradient_task,
     micro_batch_size,
@@ -81,6 +83,7 @@ def train_model(job: Job, processes: Processes) -> None:
             step,
             size,
             micro,
+            device,
         )
         codes = tokens.codes[images, views].long()
         return {"loss": network(codes, labels_of(images, tokens), None, settings.label_smoothing)}
@@ -93,10 +96,11 @@ def train_model(job: Job, processes: Processes) -> None:
     validate = validation_loss(
         len(validation), arguments.micro_batch or 512, training, device, held_out, processes
     )
-    task = gradient_task(model, loss, training, size, processes)
+    compiled = compiles_layers(job)
+    task = gradient_task(model, loss, training, size, processes, compiled)
     train(
         job, task, training.steps, training.batch, training.seed, task.trained, config, validate,
-        lambda network: validate(network, GLANCE), processes, size,
+        lambda network: validate(network, GLANCE), processes, size, compiled,
         of_stage1(job, validation) if processes.first else None,
         vocabulary=tokens.vocabulary, classes=tokens.classes if settings.class_conditional else [],
     )  # fmt: skip
@@ -108,7 +112,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     add_training(arguments)
     add_processes(arguments)
     add_pictures(arguments)
-    arguments.add_argument("--micro-batch", type=int, default=0, help="images at once; 0: all")
+    add_updates(arguments)
     arguments.add_argument("--tokens", type=Path, nargs="+", required=True, help="part cards")
     arguments.add_argument("--validation", type=Path, nargs="+", required=True)
     words = sys.argv[1:] if argv is None else argv

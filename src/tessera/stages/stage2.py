@@ -15,6 +15,8 @@ from tessera.models.maskgit import MaskGIT, MaskGITConfig
 from tessera.stages.job import Job, add_processes, add_training, log, parser, part_file, run
 from tessera.stages.training import (
     GLANCE,
+    add_updates,
+    compiles_layers,
     decoder_sizes,
     gradient_task,
     micro_batch_size,
@@ -85,6 +87,7 @@ def train_model(job: Job, processes: Processes) -> None:
             step,
             size,
             micro,
+            arguments.device,
         )
         target = codes.codes[images, views].long()
         prefix = semantic.codes[images, views].long()
@@ -103,10 +106,11 @@ def train_model(job: Job, processes: Processes) -> None:
         len(target), arguments.micro_batch or 512, training, arguments.device, held_out, processes
     )
 
-    task = gradient_task(model, loss, training, size, processes)
+    compiled = compiles_layers(job)
+    task = gradient_task(model, loss, training, size, processes, compiled)
     train(
         job, task, training.steps, training.batch, training.seed, task.trained, model.config,
-        validate, lambda network: validate(network, GLANCE), processes, size,
+        validate, lambda network: validate(network, GLANCE), processes, size, compiled,
         of_stage2(job, prefix, target) if processes.first else None,
     )  # fmt: skip
 
@@ -137,7 +141,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     add_training(arguments)
     add_processes(arguments)
     add_pictures(arguments)
-    arguments.add_argument("--micro-batch", type=int, default=0, help="images at once; 0: all")
+    add_updates(arguments)
     for name in ("semantic", "codes", "validation-semantic", "validation-codes"):
         arguments.add_argument(f"--{name}", type=Path, nargs="+", required=True, help="part cards")
     words = sys.argv[1:] if argv is None else argv

@@ -1,6 +1,5 @@
-"""From pixels to features, and to the tokens of either kind of tokenizer."""
+"""Featurizers and tokenizers of either kind, from the cards of what they are made of."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +10,12 @@ from tessera.config.lineage import reading_node
 from tessera.config.tokenizers import Features, PublishedCodebook, Reading
 from tessera.errors import UserError
 from tessera.io.files import read_json
-from tessera.models.encoders import Encoder, preprocess
-from tessera.quantize.assign import nearest
+from tessera.stages.featurizing import Featurizer, Tokenizer, codebook_tokenizer, unit
 from tessera.stages.job import Job, parse_settings
 from tessera.stages.loading import load_centroids, load_encoder, load_vqgan
 
-Tokenizer = Callable[[Tensor], tuple[Tensor, Tensor]]
-"""Float images [B, 3, H, W] in [0, 1] → tokens Long [B, T] and embeddings [B, T, d]."""
 
-
-class Featurizer:
+def open_featurizer(node: dict[str, Any], folder: Path, device: str) -> Featurizer:
     """A frozen encoder as a features variant, or a published codebook, reads it.
 
     Args:
@@ -28,38 +23,16 @@ class Featurizer:
         folder: where the encoder lies.
         device: where it runs.
     """
-
-    def __init__(self, node: dict[str, Any], folder: Path, device: str) -> None:
-        kind = Features if node["stage"] == "features" else PublishedCodebook
-        self.settings: Reading = parse_settings(kind, node)
-        self.encoder: Encoder = load_encoder(folder, device)
-        self.device = device
-        self.width = self.encoder.width
-
-    def grid(self, size: int) -> tuple[int, int]:
-        """Tokens of a square crop of `size` pixels, down and across."""
-        side = self.settings.input_size or size
-        return self.encoder.grid(side, side)
-
-    @torch.inference_mode()
-    def __call__(self, images: Tensor) -> Tensor:
-        """Float images [B, 3, H, W] in [0, 1] → float32 features [B, T, width]."""
-        settings, encoder = self.settings, self.encoder
-        inputs = preprocess(images.to(self.device), encoder.mean, encoder.std, settings.input_size)
-        bfloat16 = settings.precision == "bfloat16"
-        with torch.autocast(torch.device(self.device).type, torch.bfloat16, enabled=bfloat16):
-            features = encoder.features(inputs, settings.layer, settings.final_norm)
-        return features.float()
-
-
-def codebook_tokenizer(featurizer: Featurizer, centroids: Tensor) -> Tokenizer:
-    """Semantic tokens: the nearest centroid of each patch feature."""
-
-    def tokenize(images: Tensor) -> tuple[Tensor, Tensor]:
-        features = featurizer(images)  # [B, T, d]
-        return nearest(features.flatten(0, 1), centroids).view(features.shape[:2]), features
-
-    return tokenize
+    kind = Features if node["stage"] == "features" else PublishedCodebook
+    settings: Reading = parse_settings(kind, node)
+    return Featurizer(
+        load_encoder(folder, device),
+        device,
+        layer=settings.layer,
+        final_norm=settings.final_norm,
+        input_size=settings.input_size,
+        bfloat16=settings.precision == "bfloat16",
+    )
 
 
 def vqgan_tokenizer(folder: Path, device: str) -> tuple[Tokenizer, int, tuple[int, int], int]:
@@ -73,7 +46,7 @@ def vqgan_tokenizer(folder: Path, device: str) -> tuple[Tokenizer, int, tuple[in
 
     @torch.inference_mode()
     def tokenize(images: Tensor) -> tuple[Tensor, Tensor]:
-        latents = model.encode(images.to(device))
+        latents = model.encode(unit(images.to(device)))
         return model.quantize(latents), latents.flatten(2).transpose(1, 2)
 
     return tokenize, model.config.codes, (side, side), model.config.resolution
@@ -100,7 +73,7 @@ def open_codebook(
     encoder = find_card(job, files, reading["inputs"]["encoder"], f"{name}/encoder")
     card = find_card(job, files, node, f"{name}/codebook")
     device = job.arguments.device
-    featurizer = Featurizer(reading, encoder.parent, device)
+    featurizer = open_featurizer(reading, encoder.parent, device)
     centroids = load_centroids(card.parent, featurizer.width, device)
     wanted = node["settings"].get("clusters", len(centroids))
     if len(centroids) != wanted:

@@ -4,11 +4,10 @@ Features are made and assigned in one pass; only tokens reach the disk.
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from tessera.config.data import Views
 from tessera.data.images import ShardIndex
@@ -16,6 +15,7 @@ from tessera.data.views import view_count
 from tessera.errors import UserError
 from tessera.io.parts import write_part
 from tessera.stages.job import Job, log, parse_settings, parser, part_file, run
+from tessera.stages.streaming import Replayed, fetched, upload
 from tessera.stages.tokenizing import Tokenizer, find_card, open_codebook, vqgan_tokenizer
 
 STAGE = "tokens"
@@ -29,23 +29,23 @@ def work(job: Job) -> None:
     index = ShardIndex(arguments.shards.parent / "index.json")
     tokenize, vocabulary, grid, kind = _open(job, views)
     split, length = arguments.split, grid[0] * grid[1]
-    codes = [np.zeros((0, view_count(views, split), length), np.uint16)]
     labels, numbers = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
-    for batch in index.stream(
-        split, views, arguments.batch, arguments.part, arguments.parts, arguments.threads
-    ):
-        pixels = torch.from_numpy(batch.pixels)  # [B, views, 3, H, W]
-        # Views are images too: ten crops of each would need ten times the memory at once.
-        tokens = [
-            tokenize(some.to(arguments.device).float() / 255)[0].cpu()
-            for some in pixels.flatten(0, 1).split(arguments.batch)
-        ]
-        found = torch.cat(tokens).numpy().astype(np.uint16)
-        codes.append(found.reshape(*pixels.shape[:2], length))
-        labels.append(batch.labels)
-        numbers.append(batch.numbers)
-        log.info("%d images", sum(map(len, numbers)))
-    made = np.concatenate(codes)
+    crop, batch = views.side(split), arguments.batch
+    tokens = Replayed(lambda images: tokenize(images)[0], (batch, 3, crop, crop))
+
+    def crops() -> Iterator[np.ndarray]:
+        part, parts, threads = arguments.part, arguments.parts, arguments.threads
+        for images in index.stream(split, views, batch, part, parts, threads):
+            # Views are images too: ten crops of each would need ten times the memory at once.
+            each_view = images.pixels.reshape(-1, 3, crop, crop)
+            yield from (each_view[i : i + batch] for i in range(0, len(each_view), batch))
+            labels.append(images.labels)
+            numbers.append(images.numbers)
+            log.info("%d images", sum(map(len, numbers)))
+
+    found = fetched(tokens(upload(some, arguments.device)) for some in crops())
+    codes = [np.zeros((0, length), np.uint16), *(some.astype(np.uint16) for some in found)]
+    made = np.concatenate(codes).reshape(-1, view_count(views, split), length)
     part = part_file(arguments.card)
     write_part(
         part,

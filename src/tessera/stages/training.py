@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from argparse import ArgumentParser
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from tessera.allocator import keep_freed_memory
 from tessera.config.training import Training, TransformerShape
 from tessera.data.images import spread
 from tessera.errors import SharedError, UserError
@@ -19,6 +21,7 @@ from tessera.io.files import whole_file
 from tessera.io.weights import save_model
 from tessera.stages.job import Job, log
 from tessera.train.checkpoints import Checkpoint
+from tessera.train.compiling import MODES, compiles
 from tessera.train.distributed import ALONE, Processes
 from tessera.train.ema import Ema
 from tessera.train.loop import Task, fit
@@ -28,6 +31,19 @@ from tessera.train.task import GradientTask
 
 GLANCE = 2048
 """Validation images whose loss is logged on the way; all of them are at the end."""
+
+
+def add_updates(parser: ArgumentParser) -> None:
+    """Adds how the updates of a transformer are computed."""
+    parser.add_argument("--micro-batch", type=int, default=0, help="images at once; 0: all")
+    parser.add_argument(
+        "--compile", choices=MODES, default="auto", help="compile the blocks; auto: on a GPU"
+    )
+
+
+def compiles_layers(job: Job) -> bool:
+    """Whether this job compiles the blocks of its transformer; the card does not say."""
+    return compiles(job.arguments.compile, job.arguments.device)
 
 
 def decoder_sizes(shape: TransformerShape, positions: int) -> dict[str, Any]:
@@ -135,6 +151,7 @@ def gradient_task(
     training: Training,
     micro_batch: int,
     processes: Processes,
+    compiled: bool,
 ) -> GradientTask:
     """The task of a transformer's training in micro-batches of a size that divides the batch."""
     return GradientTask(
@@ -148,6 +165,7 @@ def gradient_task(
         autocast=torch.bfloat16 if training.precision == "bfloat16" else None,
         seed=training.seed,
         processes=processes,
+        compiled=compiled,
     )
 
 
@@ -163,6 +181,7 @@ def train(
     glance: Callable[[nn.Module], dict[str, float]] | None = None,
     processes: Processes = ALONE,
     micro_batch: int = 0,
+    compiled: bool = False,
     show: Callable[[nn.Module], dict[str, NDArray[np.uint8]]] | None = None,
     **facts: Any,
 ) -> None:
@@ -183,13 +202,15 @@ def train(
             large split would cost more than the training.
         processes: those that train together.
         micro_batch: images at once; 0 is all.
+        compiled: whether the layers are compiled.
         show: what TensorBoard shows of the saved model, see `tessera.stages.training_pictures`.
         facts: further JSON values beside the model's config.
     """
+    keep_freed_memory()
     arguments = job.arguments
     results: Path = arguments.card.parents[2]
-    # Micro-batches draw their own dropout, so a state goes on with the same size alone.
-    folder = job.resume_folder(results, micro_batch if micro_batch < batch else 0)
+    # Micro-batches and compiled layers draw dropout of their own: a state goes on with its like.
+    folder = job.resume_folder(results, micro_batch if micro_batch < batch else 0, compiled)
     name = f"{job.stage}/{arguments.card.parent.name}"
 
     def on_log(step: int) -> dict[str, float]:

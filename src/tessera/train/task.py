@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from tessera.train.compiling import with_compiled_layers
 from tessera.train.distributed import ALONE, Processes, unsynchronized
 from tessera.train.ema import Ema
 from tessera.train.loop import seed_update
@@ -30,6 +31,7 @@ class GradientTask:
         seed: together with the update and the micro-batch, the seed of all micro-batches but the
             first, for which the loop's seed of the update stands.
         processes: those that train together; each holds a copy of the model.
+        compiled: whether the model's layers are compiled for the updates; `model` itself stays.
     """
 
     def __init__(
@@ -44,11 +46,12 @@ class GradientTask:
         autocast: torch.dtype | None = None,
         seed: int = 0,
         processes: Processes = ALONE,
+        compiled: bool = False,
     ) -> None:
         self.model, self.loss, self.optimizer, self.schedule = model, loss, optimizer, schedule
         self.clip, self.ema, self.autocast, self.seed = clip, ema, autocast, seed
         self.micros = processes.share(range(accumulate))
-        self.network = processes.synchronized(model)
+        self.network = processes.synchronized(with_compiled_layers(model) if compiled else model)
         self.device = next(model.parameters()).device
 
     def update(self, step: int) -> dict[str, Tensor]:

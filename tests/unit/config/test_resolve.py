@@ -130,7 +130,7 @@ def test_every_tracked_setting_is_in_the_node(changed):
             assert set(made["settings"]) == wanted, (section, name)
 
 
-YOUNGER = {"codebooks": {"points"}}
+YOUNGER = {"codebooks": {"points"}, "samplings": {"precision"}}
 """Settings that came after results had been made without them, by section."""
 
 

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from tessera.data.threads import AHEAD, ordered_map
+from tessera.data.threads import AHEAD, ordered_map, read_ahead
 
 
 @pytest.mark.parametrize("workers", [1, 2, 5])
@@ -64,4 +64,34 @@ def test_the_first_error_is_raised_in_its_place(workers):
     results = ordered_map(fail, range(20), workers)
     assert [next(results) for _ in range(4)] == [0, 1, 2, 3]
     with pytest.raises(ValueError, match="number 4"):
+        next(results)
+
+
+def test_the_next_thing_is_made_while_the_caller_works():
+    """One ahead, and no more."""
+    made = threading.Semaphore(0)
+
+    def things():
+        for number in range(9):
+            made.release()
+            yield number
+
+    results = read_ahead(things())
+    assert next(results) == 0
+    for _ in range(2):
+        assert made.acquire(timeout=20)
+    assert not made.acquire(timeout=0.05)
+    assert list(results) == list(range(1, 9))
+
+
+def test_an_error_of_the_other_thread_is_raised():
+    """After what came before it."""
+
+    def things():
+        yield 1
+        raise OSError("gone")
+
+    results = read_ahead(things())
+    assert next(results) == 1
+    with pytest.raises(OSError, match="gone"):
         next(results)

@@ -1,6 +1,8 @@
 """Trained models on disk."""
 
 import os
+import subprocess
+import sys
 from dataclasses import dataclass
 
 import pytest
@@ -8,7 +10,7 @@ import torch
 from torch import nn
 
 from tessera.errors import UserError
-from tessera.io.weights import load_into, read_model_config, save_model
+from tessera.io.weights import load_into, read_model_config, save_model, unmade
 
 
 @dataclass(frozen=True)
@@ -106,3 +108,39 @@ def test_only_a_dataclass_is_a_config(tmp_path):
     for config in ({"width": 3}, Shape):
         with pytest.raises(TypeError, match="instance of a dataclass"):
             save_model(tmp_path, Net(), config)
+
+
+def test_an_unmade_model_gets_a_files_weights(saved):
+    """It has none of its own before, and draws none."""
+    model, folder = saved
+    state = torch.get_rng_state()
+    with unmade():
+        empty = Net()
+        nn.init.normal_(empty.linear.weight, std=2.0)
+        table = nn.Embedding(3, 2)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert all(value.is_meta for value in (*empty.state_dict().values(), table.weight))
+    made = load_into(empty, folder)
+    for name, value in model.state_dict().items():
+        assert torch.equal(made.state_dict()[name], value)
+
+
+def test_an_unmade_model_needs_no_compiler():
+    """Importing it takes longer than most jobs."""
+    code = """
+import sys
+from tessera.io.weights import unmade
+from tessera.models.gpt import GPT, GPTConfig
+from tessera.models.vit import VisionTransformer, ViTConfig
+from tessera.models.vqgan import VQGAN, VQGANConfig
+from tessera.stages.job import prepare
+prepare(1, "cpu")
+with unmade():
+    GPT(GPTConfig(vocabulary=9, length=4, width=8, layers=1, heads=2, ffn=8, norm="pre",
+                  max_positions=5))
+    VisionTransformer(ViTConfig(image_size=16, patch_size=8, width=8, depth=1, heads=2))
+    VQGAN(VQGANConfig(resolution=8, channels=4, multipliers=(1, 1), norm_groups=2))
+print("torch._dynamo" in sys.modules)
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (result.returncode, result.stdout.strip()) == (0, "False"), result.stderr

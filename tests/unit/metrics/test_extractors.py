@@ -122,7 +122,8 @@ def test_inception_loads_a_local_file(
         "own", ["2048", "logits_unbiased"], feature_extractor_weights_path=str(inception_weights)
     )
     for expected, found in zip(own(IMAGES[:2]), (seen.features, seen.logits), strict=True):
-        assert torch.equal(expected, found)
+        # Channels last round otherwise; by 3e-7 of the features' size, measured.
+        assert (found - expected).norm() < 2e-6 * expected.norm()
     assert (extractor.name, extractor.digest) == ("inception-v3-compat", digest)
     assert seen.features.dtype == torch.float32
 

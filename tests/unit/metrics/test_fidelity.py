@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -12,6 +12,7 @@ import torch_fidelity
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from tessera.config import results as config
 from tessera.config.results import Evaluation
 from tessera.errors import UserError
 from tessera.metrics.extractors import (
@@ -22,6 +23,8 @@ from tessera.metrics.extractors import (
     extract,
 )
 from tessera.metrics.fidelity import (
+    METRICS,
+    OF_STATISTICS,
     check_request,
     compare_features,
     kernel_subset_size,
@@ -260,6 +263,12 @@ def test_bad_requests_are_refused(
     """Sets too small and unknown metrics are the user's to mend."""
     with pytest.raises(UserError, match=message):
         check_request(metrics, samples, reference)
+
+
+def test_metrics_are_those_of_the_config() -> None:
+    """All of them, and those that statistics allow."""
+    assert torch_fidelity_words(get_args(config.Metric)) == METRICS
+    assert torch_fidelity_words(config.OF_STATISTICS) == OF_STATISTICS
 
 
 @pytest.mark.parametrize(("reference", "count"), [("statistics", None), ("views", 20)])

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from tessera.models import vqgan
 from tessera.models.vqgan import VQGAN, ResidualBlock, VQGANConfig
 
 TINY = VQGANConfig(
@@ -114,6 +115,29 @@ def test_codebook_losses_move_one_side_each() -> None:
     # d/dz of mean (z - e)^2 over n numbers is 2 (z - e) / n.
     expected = 2 * (output.latents - vectors) / vectors.numel()
     torch.testing.assert_close(pulls[1], expected)
+
+
+def test_decoding_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gives the images of one pass over all, up to the rounding of other shapes."""
+    model = built().double().eval()
+    codes = torch.randint(11, (7, 16))
+    expected = model.decode(model.quantize.vectors(codes, (4, 4)))
+    seen = []
+    model.decoder.register_forward_hook(lambda m, i, o: seen.append(len(o)))
+    monkeypatch.setitem(vqgan.AT_ONCE, "cpu", 3 * 16**2)
+    torch.testing.assert_close(model.decode_codes(codes), expected)
+    assert seen == [3, 3, 1]
+
+
+def test_a_decoder_in_half_precision() -> None:
+    """Reads the codebook's vectors in its own precision; images come in that of the codebook."""
+    model = built().eval()
+    codes = torch.randint(11, (2, 16))
+    expected = model.decode_codes(codes)
+    model.decoder.bfloat16()
+    found = model.decode_codes(codes)
+    assert found.dtype == torch.float32
+    assert 0 < (found - expected).abs().max() < 0.05 * expected.abs().max()
 
 
 def test_codes_that_make_no_square() -> None:

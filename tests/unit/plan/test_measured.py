@@ -28,7 +28,7 @@ DEMO_TOTAL = 360
 """From the first job's start to the last one's end, without the stage `usage`."""
 
 REHEARSAL = {
-    "features": 19.3, "codebook": 19.4, "tokens": 158.5, "stage1": 98.9, "stage2": 91.4,
+    "features": 19.3, "codebook": 6.5, "tokens": 158.5, "stage1": 98.9, "stage2": 91.4,
     "sampling": 178.4, "samples": 6.1, "evaluation": 45.8, "reconstruction": 53.1, "probe": 12.8,
     "stability": 19.8, "figures": 5.1,
 }  # fmt: skip

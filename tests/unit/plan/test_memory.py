@@ -14,7 +14,7 @@ from tessera.models.vqgan import VQGAN, VQGANConfig
 from tessera.plan import convolutions, trainings, transformers
 from tessera.plan.cost import RUNTIME
 from tessera.plan.estimate import Planner
-from tessera.plan.others import KMEANS, codebook
+from tessera.plan.others import codebook
 from tessera.plan.tasks import task_of
 from tessera.plan.transformers import DecoderSize
 from tessera.quantize.memory import kmeans_memory
@@ -69,9 +69,12 @@ def test_activations_of_a_vqgan() -> None:
 def test_kmeans_is_what_the_stage_asks_for() -> None:
     """The stage refuses to start with less."""
     config = load([REPO / "configs/imagenet-base.yaml"])
-    host, _ = kmeans_memory(2_097_152, 768, 8192, gpu=False)
-    task = task_of(config, "codebook", {"codebook": "k8192"})
-    assert codebook(config, task).memory == pytest.approx(host, rel=0.02)
+    sizes = (2_097_152, 768, 8192)
+    threads = config.execute("codebook").threads
+    host, gpu = kmeans_memory(*sizes, itemsize=2, threads=threads)
+    found = codebook(config, task_of(config, "codebook", {"codebook": "k8192"}))
+    assert found.memory == pytest.approx(host + RUNTIME["torch"], rel=1e-6)
+    assert found.gpu == pytest.approx(gpu + 2 * 768 * 2_097_152, rel=1e-6)
 
 
 @pytest.mark.parametrize(("asked", "read"), [(65_536, 65_536), (9_000_000, 2_097_152)])
@@ -82,9 +85,10 @@ def test_kmeans_over_a_sample(asked: int, read: int) -> None:
     config = config.model_copy(update={"codebooks": {"k8192": sampled}})
     found = codebook(config, task_of(config, "codebook", {"codebook": "k8192"}))
     products = 2 * read * 8192 * 768 * (sampled.iterations + 1)
-    assert found.host == pytest.approx(products / KMEANS)
-    host, _ = kmeans_memory(read, 768, 8192, gpu=False)
-    assert found.memory == pytest.approx(host + RUNTIME["light"], rel=1e-6)
+    assert found.float32 == products
+    threads = config.execute("codebook").threads
+    host, _ = kmeans_memory(read, 768, 8192, itemsize=2, threads=threads)
+    assert found.memory == pytest.approx(host + RUNTIME["torch"], rel=1e-6)
 
 
 @pytest.mark.parametrize(

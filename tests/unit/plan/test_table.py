@@ -84,9 +84,8 @@ def test_several_gpus_share_a_training():
     assert four.gpu_memory_bytes == one.gpu_memory_bytes
 
 
-def test_warnings(monkeypatch):
-    """A micro-batch beyond the GPU, memory below the need, an idle GPU, a full disk."""
-    monkeypatch.setattr("tessera.plan.remarks.faiss_for_gpus", lambda: False)
+def test_warnings():
+    """A micro-batch beyond the GPU, memory below the need, a full disk."""
     execution = {"default": {"gpus": 1}, "stage1": {"gpus": 1, "micro_batch": 1024},
                  "samples": {"memory_mb": 1000}}  # fmt: skip
     made = plan(Planner(changed(execution=execution), "h100", corrected=False), 8, 1, 1e9)
@@ -94,7 +93,6 @@ def test_warnings(monkeypatch):
     assert "stage1 uncond_base takes about " in text
     assert "and the H100 80 GB has 80: lower `execution.stage1.micro_batch`" in text
     assert "`execution.samples.memory_mb` allows 1.0: raise it or remove it" in text
-    assert "codebook would hold a GPU that the installed faiss-cpu cannot use" in text
     assert "GB more and 1 GB are free where none lies" in text
     assert plan(Planner(load([RECIPE]), "h100", corrected=False), 8, 1, 1e15).warnings == []
 
@@ -117,9 +115,9 @@ def test_jobs_that_a_scheduler_stops(tmp_path, monkeypatch):
     assert found["stage1 uncond_base"].endswith(
         "and asks a scheduler for 24.0 h: it is stopped, requeued and goes on from its checkpoint"
     )
-    line = said(runtime_minutes=10)["codebook k8192"]
+    line = said(runtime_minutes=10)["tokens codes"]
     assert "asks a scheduler for 10.0 min: it would be stopped and begin anew: raise" in line
-    assert "`execution.codebook`" in line
+    assert "`execution.tokens`" in line
 
 
 def test_what_is_assumed_is_said():

@@ -7,39 +7,44 @@ from types import SimpleNamespace
 import pytest
 
 from tessera.errors import UserError
-from tessera.quantize.memory import kmeans_memory, require_memory
+from tessera.quantize.memory import has_room, kmeans_memory, require_memory
 
 FULL = {"points": 256 * 16_384, "width": 1024, "clusters": 16_384}
 """K-Means of DiGIT's larger codebook: faiss's 256 points a centroid."""
+ASKED = FULL | {"itemsize": 4, "threads": 1}
 
 
 def test_full_size_fits_one_gpu_of_80_gb():
     """The points alone are 17.18 GB on the host; the GPU holds the centroids and pages."""
-    host, device = kmeans_memory(**FULL, gpu=True)
+    host, gpu = kmeans_memory(**FULL)
     points = 4_194_304 * 1024 * 4
     centroids = 16_384 * 1024 * 4
-    assert centroids + 1.5 * 2**30 < device < 4e9 < 80e9  # 1.5 GiB is faiss's own scratch memory
-    assert points < host < 1.05 * points
+    assert 7 * centroids < gpu < 4e9 < 80e9
+    assert points < host < 1.06 * points
 
 
-def test_without_a_gpu():
-    """Nothing of a GPU is counted."""
-    host, device = kmeans_memory(**FULL, gpu=False)
-    assert device == 0
-    assert host < kmeans_memory(**FULL, gpu=True)[0]
+def test_points_of_16_bits_take_half():
+    """Of the host; a GPU works on pages of float32 either way."""
+    half, whole = kmeans_memory(**FULL, itemsize=2), kmeans_memory(**FULL, itemsize=4)
+    assert whole[0] - half[0] == 4_194_304 * 1024 * 2
+    assert whole[1] == half[1]
+
+
+def test_each_thread_has_its_scores():
+    """Of 512 points and 16,384 centroids, and a copy in the making."""
+    one, four = (kmeans_memory(**FULL, threads=threads)[0] for threads in (1, 4))
+    assert four - one == 3 * 2 * 512 * 16_384 * 4
 
 
 @pytest.fixture
 def machine(monkeypatch):
-    """A function that sets the memory that is free, in bytes: host, each GPU, the job's part."""
+    """A function that sets the memory that is free, in bytes: host, GPU, the job's part."""
 
-    def free(host: float, *gpus: float, job: float = float("inf")) -> None:
+    def free(host: float, gpu: float = 0.0, job: float = float("inf")) -> None:
         module = "tessera.quantize.memory.psutil.virtual_memory"
         monkeypatch.setattr(module, lambda: SimpleNamespace(available=host))
         monkeypatch.setattr("tessera.quantize.memory.free_in_groups", lambda: job)
-        monkeypatch.setattr("torch.cuda.is_available", lambda: bool(gpus))
-        monkeypatch.setattr("torch.cuda.device_count", lambda: len(gpus))
-        monkeypatch.setattr("torch.cuda.mem_get_info", lambda index: (gpus[index], 0))
+        monkeypatch.setattr("torch.cuda.mem_get_info", lambda device: (gpu, 0))
 
     return free
 
@@ -48,35 +53,48 @@ def test_too_little_memory(machine):
     """Said with both figures, the cure and before anything is read."""
     machine(16e9)
     with pytest.raises(UserError, match=r"takes 17\.\d\d GB of memory and 16\.00 GB .* `points`"):
-        require_memory(**FULL, gpu=False)
+        require_memory(**ASKED, device="cpu")
     machine(17e9 + 2e9)
-    require_memory(**FULL, gpu=False)
+    require_memory(**ASKED, device="cpu")
 
 
 def test_too_little_memory_for_the_job(machine):
     """A scheduler gave the job a part of a large node."""
     machine(512e9, job=16e9)
     with pytest.raises(UserError, match=r"and 16\.00 GB are free: .* or the job is given more"):
-        require_memory(**FULL, gpu=False)
+        require_memory(**ASKED, device="cpu")
     machine(512e9, job=19e9)
-    require_memory(**FULL, gpu=False)
+    require_memory(**ASKED, device="cpu")
 
 
 def test_too_little_memory_on_a_gpu(machine):
-    """The fullest GPU counts, since each holds all centroids."""
-    machine(64e9, 80e9, 1e9)
-    with pytest.raises(UserError, match=r"GB of each GPU and 1\.00 GB are free: .* --device cpu"):
-        require_memory(**FULL, gpu=True)
-    machine(64e9, 80e9, 80e9)
-    require_memory(**FULL, gpu=True)
-    require_memory(**FULL, gpu=False)
+    """Refused where not even pages fit; the CPU needs none."""
+    machine(64e9, 1e9)
+    with pytest.raises(UserError, match=r"GB of the GPU and 1\.00 GB are free: .* --device cpu"):
+        require_memory(**ASKED, device="cuda")
+    require_memory(**ASKED, device="cpu")
+    machine(64e9, 4e9)
+    require_memory(**ASKED, device="cuda")
+
+
+def test_points_stay_on_a_gpu_that_has_room(machine):
+    """Beside what the work takes; never on the CPU, where they are."""
+    points = 4 * 1024 * 4_194_304
+    machine(64e9, points + kmeans_memory(**FULL)[1])
+    assert has_room(**FULL, itemsize=4, device="cuda")
+    assert not has_room(**FULL, itemsize=4, device="cpu")
+    machine(64e9, points + kmeans_memory(**FULL)[1] - 1)
+    assert not has_room(**FULL, itemsize=4, device="cuda")
+    assert has_room(**FULL, itemsize=2, device="cuda")
 
 
 MEASURE = """
 import re, sys
 from pathlib import Path
 import numpy as np
+import torch
 from tessera.quantize.kmeans import fit_kmeans
+torch.set_num_threads(2)
 def peak():  # of this process: getrusage would begin with that of the one that started it
     return int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1]) * 1024
 points, width, clusters = map(int, sys.argv[1:])
@@ -100,5 +118,5 @@ def test_a_measured_run():
     command = [sys.executable, "-c", MEASURE, *map(str, size.values())]
     made = subprocess.run(command, capture_output=True, text=True, check=True)
     measured = int(made.stdout)
-    said, _ = kmeans_memory(**size, gpu=False)
+    said, _ = kmeans_memory(**size, threads=2)
     assert 0.7 * said < measured < said

@@ -6,12 +6,14 @@ import pytest
 import torch
 from scipy import stats
 from torch import Tensor
+from torch.nn import functional as F
 
 from tessera.errors import UserError
 from tessera.sampling.filters import (
     check_filters,
     code_log_probs,
     draw,
+    draw_top_k,
     keep,
     keep_top_k,
     keep_top_p,
@@ -73,6 +75,20 @@ def test_top_p_against_brute_force() -> None:
         assert kept(keep_top_p(probs.log(), p)) == [oracle_top_p(row, p) for row in probs.tolist()]
 
 
+def test_top_p_equals_a_sort_of_pairs() -> None:
+    """Over many codes with many ties, for each p: the kept set and its values, bit by bit."""
+    torch.manual_seed(0)
+    log_probs = (torch.randn(200, 1024) * 2).round(decimals=1).log_softmax(-1)
+    ordered, codes = log_probs.sort(dim=-1, descending=True, stable=True)
+    mass = ordered.exp().cumsum(-1)
+    for p in (0.01, 0.5, 0.8, 0.99):
+        dropped = F.pad(mass[:, :-1] >= p, (1, 0))
+        expected = log_probs.masked_fill(
+            torch.zeros_like(dropped).scatter(1, codes, dropped), -math.inf
+        )
+        assert torch.equal(keep_top_p(log_probs, p), expected)
+
+
 def test_top_p_keeps_the_item_that_crosses() -> None:
     """0.5 + 0.25 reaches 0.6 only with the second item, and 0.5 exactly with the first."""
     log_probs = torch.tensor([[0.25, 0.5, 0.125, 0.125]]).log()
@@ -123,6 +139,16 @@ def test_draw_where_specials_have_nearly_all_mass() -> None:
     log_probs = torch.tensor([[-500.0, -500.0 + math.log(3)]])
     assert int(draw(log_probs, torch.tensor([0.24]))) == 0
     assert int(draw(log_probs, torch.tensor([0.26]))) == 1
+
+
+@pytest.mark.parametrize("k", [1, 3, 39, 40, 99])
+def test_top_k_draws_what_the_filter_and_the_draw_do(k: int) -> None:
+    """Bit by bit, over codes with ties, in rows of any length."""
+    torch.manual_seed(0)
+    for codes in (40, 257, 1024):
+        log_probs = (torch.randn(500, codes) * 2).round(decimals=1).log_softmax(-1)
+        u = torch.rand(500, dtype=torch.float64)
+        assert torch.equal(draw_top_k(log_probs, u, k), draw(keep_top_k(log_probs, k), u))
 
 
 @pytest.mark.parametrize("leading", [(), (2,), (2, 3)])

@@ -15,9 +15,11 @@ from tessera.sampling.masked import (
     hidden_counts,
     hide_least_confident,
     noise_shape,
+    places_of,
     sample_masked,
 )
 from tessera.sampling.noise import uniforms
+from tessera.sampling.prepared import prepared
 
 L, K, P, S = 9, 11, 5, 4
 
@@ -132,6 +134,23 @@ def test_equals_the_slow_loop(
     assert left == [hidden_counts(L, S)] * 8
 
 
+@pytest.mark.parametrize("rows", [1, 7, 4096])
+def test_logits_in_pieces_change_nothing(
+    model: MaskGIT, prefix: Tensor, rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However few positions have their logits at once."""
+    u = uniforms(0, "m", range(8), noise_shape(L, S))
+    expected, _ = slow(model, u, prefix, 1.0, 4.5)
+    monkeypatch.setattr("tessera.sampling.masked.ROWS", rows)
+    assert torch.equal(sample_masked(model, u, prefix=prefix, steps=S), expected)
+
+
+def test_places_are_those_of_what_is_hidden() -> None:
+    """Ascending in each row."""
+    hidden = torch.tensor([[False, True, True, False, True], [True, True, False, False, True]])
+    assert places_of(hidden, 3).tolist() == [[1, 2, 4], [0, 1, 4]]
+
+
 @pytest.mark.parametrize("steps", [1, 3, 20])
 def test_every_code_is_valid(model: MaskGIT, prefix: Tensor, steps: int) -> None:
     """For any number of steps no special symbol and no mask is left."""
@@ -158,6 +177,18 @@ def test_a_sample_does_not_depend_on_the_batch(model: MaskGIT, prefix: Tensor) -
     assert torch.equal(run(1), whole)
     assert torch.equal(run(3), whole)
     assert len(whole.unique(dim=0)) == 8
+
+
+def test_a_prepared_model(model: MaskGIT, prefix: Tensor) -> None:
+    """In float32 it draws the same codes; in bfloat16 nearly the same, all of them codes."""
+    u = uniforms(0, "m", range(8), noise_shape(L, S))
+    expected = sample_masked(model, u, prefix=prefix, steps=S)
+    assert torch.equal(
+        sample_masked(prepared(model, 1, torch.float32), u, prefix=prefix, steps=S), expected
+    )
+    found = sample_masked(prepared(model, 1, torch.bfloat16), u, prefix=prefix, steps=S)
+    assert 0.5 < (found == expected).float().mean() < 1
+    assert 0 <= found.min() <= found.max() < K
 
 
 @pytest.mark.parametrize(

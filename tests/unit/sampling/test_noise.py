@@ -1,5 +1,7 @@
 """Uniform numbers: range, distribution, and what they depend on."""
 
+import hashlib
+
 import numpy as np
 import pytest
 import torch
@@ -16,6 +18,15 @@ def test_a_sample_does_not_depend_on_the_batch() -> None:
     parts = torch.cat([uniforms(7, "stage1", ids, (3, 4)) for ids in ([0, 1], range(2, 10))])
     assert torch.equal(parts, whole)
     assert torch.equal(uniforms(7, "stage1", torch.tensor([9, 3]), (3, 4)), whole[[9, 3]])
+
+
+def test_equals_a_generator_a_sample() -> None:
+    """Sample i has the numbers of a Philox generator of its own, at the counter i * 2**192."""
+    key = int.from_bytes(hashlib.sha256(b"7/stage1").digest()[:16], "little")
+    ids, count = [3, 0, 2**63, 4], 10  # 10 numbers leave two of a block of four unused
+    raw = [np.random.Philox(key=key, counter=i << 192).random_raw(count) for i in ids]
+    expected = ((np.stack(raw) >> np.uint64(12)).astype(np.float64) + 0.5) * 2.0**-52
+    assert np.array_equal(uniforms(7, "stage1", ids, (5, 2)).reshape(4, -1), expected)
 
 
 def test_streams_and_seeds_differ() -> None:
@@ -41,8 +52,8 @@ def test_ends_are_excluded(monkeypatch: pytest.MonkeyPatch) -> None:
     """The smallest and the largest raw number give values inside (0, 1), also after a log."""
 
     class Extremes:
-        def __init__(self, key: int, counter: int) -> None:
-            pass
+        def __init__(self, key: int) -> None:
+            self.state = {"state": {"counter": np.zeros(4, dtype=np.uint64)}}
 
         def random_raw(self, count: int) -> np.ndarray:
             return np.array([0, 2**64 - 1], dtype=np.uint64)
