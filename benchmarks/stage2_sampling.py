@@ -11,7 +11,7 @@ from tessera.sampling.engine import DTYPES, Engine, Precision
 
 TOP_P = 0.8
 PREFIX = {"prefix_vocabulary": 8192, "prefix_length": 256}
-BATCH, REPEATS = 128, 1
+BATCH, REPEATS = 64, 2
 SECONDS = 150.0
 FULL: Mapping[str, Any] = {
     **SIZES["base"], **PREFIX, "vocabulary": 1024, "length": 256, "max_positions": 257,

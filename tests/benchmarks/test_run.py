@@ -77,7 +77,7 @@ def test_results_are_kept_and_compared(folder, monkeypatch, capsys):
 
 def test_a_benchmark_that_fails_is_said(folder, capfd):
     """The others run, and the status tells."""
-    assert run.main(["--device", "meta", "--only", "kmeans", "--save"]) == 1
+    assert run.main(["--device", "meta", "--only", "kmeans", "--save", "--budget", "60"]) == 1
     assert "\nkmeans: FAILED: " in capfd.readouterr().out
     assert not folder.exists()
 
@@ -128,6 +128,15 @@ def test_the_report_is_read_from_its_file(monkeypatch):
 
     monkeypatch.setattr(run, "command", command)
     assert run.run_one("kmeans", "cpu", 60, 60) == {"of": "kmeans cpu"}
+
+
+def test_a_gpu_has_nine_minutes(folder, monkeypatch):
+    """Unless more are given."""
+    left = []
+    monkeypatch.setattr(run, "run_one", lambda *given: left.append(given[3]) or report())
+    for words in (["--device", "cuda"], ["--device", "cpu"], ["--device", "cuda", "--budget", "9"]):
+        assert run.main([*words, "--only", "kmeans"]) == 0
+    assert [round(seconds) for seconds in left] == [540, 3600, 9]
 
 
 def test_a_gpu_does_not_run_what_is_the_processors():

@@ -64,8 +64,9 @@ def keep_top_p(log_probs: Tensor, p: float) -> Tensor:
     if p >= 1:
         return log_probs
     ordered = _descending(log_probs)
-    mass = ordered.exp().cumsum(-1)
-    count = 1 + (mass[..., :-1] < p).sum(-1, keepdim=True)  # the last one reaches p
+    mass = _counted(ordered.exp()).cumsum(-1)
+    reached = math.ceil(p * 2.0**46)
+    count = 1 + (mass[..., :-1] < reached).sum(-1, keepdim=True)
     border = ordered.gather(-1, count - 1)
     above, tied = log_probs > border, log_probs == border
     room = count - above.sum(-1, keepdim=True)
@@ -93,33 +94,36 @@ def draw(log_probs: Tensor, uniforms: Tensor) -> Tensor:
 
     Args:
         log_probs: [..., K], not necessarily normalised; at least one is finite.
-        uniforms: [...], in (0, 1). Their dtype is that of the cumulative sum: float64 keeps it
-            exact enough for tens of thousands of codes.
+        uniforms: [...], in (0, 1).
 
     Returns:
         Long [...]: the first code whose cumulative mass reaches ``uniforms`` times the total. It
         has a positive mass itself.
     """
     # Relative to the largest, so that codes far below the special symbols do not underflow to 0.
-    return _invert((log_probs - log_probs.amax(-1, keepdim=True)).exp(), uniforms)
+    weights = (log_probs - log_probs.amax(-1, keepdim=True)).exp()
+    cumulative = _counted(weights).cumsum(-1)
+    total = cumulative[..., -1:]
+    target = (uniforms[..., None].double() * total).ceil().long().clamp_(min=1).minimum(total)
+    return torch.searchsorted(cumulative, target).squeeze(-1)
 
 
 def draw_top_k(log_probs: Tensor, uniforms: Tensor, k: int) -> Tensor:
-    """What ``draw(keep_top_k(log_probs, k), uniforms)`` draws, in fewer passes over the codes.
-
-    The k codes that are kept are not put in order, and exponentials are taken of them alone.
-    """
+    """What ``draw(keep_top_k(log_probs, k), uniforms)`` draws, with passes over k codes alone."""
     if k >= log_probs.shape[-1]:
         return draw(log_probs, uniforms)
-    values, codes = log_probs.topk(k, dim=-1, sorted=False)
-    kept = (values - values.amax(-1, keepdim=True)).exp()
-    return _invert(torch.zeros_like(log_probs).scatter(-1, codes, kept), uniforms)
+    codes = log_probs.topk(k, dim=-1, sorted=False).indices.sort(dim=-1).values
+    drawn = draw(log_probs.gather(-1, codes), uniforms)
+    return codes.gather(-1, drawn[..., None]).squeeze(-1)
 
 
-def _invert(weights: Tensor, uniforms: Tensor) -> Tensor:
-    cumulative = weights.cumsum(-1, dtype=uniforms.dtype)
-    target = uniforms[..., None] * cumulative[..., -1:]
-    return torch.searchsorted(cumulative, target).squeeze(-1)
+def _counted(masses: Tensor) -> Tensor:
+    """Masses in [0, 1] as whole numbers of 2**-46: their sum is exact, in any order.
+
+    Sums of floats depend on how a GPU cuts them, and torch refuses to make them where results must
+    be reproducible. 65,536 codes fit, and what is below 1e-14 of the largest is never drawn.
+    """
+    return (masses.double() * 2.0**46).round_().long()
 
 
 def pick(

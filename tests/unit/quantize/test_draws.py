@@ -42,7 +42,7 @@ def test_large_clusters_are_split_first() -> None:
 
 
 def test_splits_are_those_of_faiss() -> None:
-    """From many equal points, of which many are drawn: their clusters stay empty in the first round."""
+    """From equal points, several of which are drawn: some clusters stay empty."""
     random = np.random.default_rng(0)
     points = random.normal(size=(40, 4)).astype(np.float32).repeat(random.integers(1, 60, 40), 0)
     ours = fit_kmeans(points, 30, iterations=1, seed=5)

@@ -80,7 +80,7 @@ def test_top_p_equals_a_sort_of_pairs() -> None:
     torch.manual_seed(0)
     log_probs = (torch.randn(200, 1024) * 2).round(decimals=1).log_softmax(-1)
     ordered, codes = log_probs.sort(dim=-1, descending=True, stable=True)
-    mass = ordered.exp().cumsum(-1)
+    mass = ordered.exp().double().cumsum(-1)
     for p in (0.01, 0.5, 0.8, 0.99):
         dropped = F.pad(mass[:, :-1] >= p, (1, 0))
         expected = log_probs.masked_fill(
@@ -123,6 +123,40 @@ def test_draw_inverts_the_cumulative_distribution() -> None:
     u = torch.tensor([1e-12, 0.2499, 0.2501, 0.5, 0.7499, 0.7501, 1 - 1e-12], dtype=torch.float64)
     drawn = draw(log_probs.expand(7, 4), u)
     assert drawn.tolist() == [0, 0, 2, 2, 2, 3, 3]
+
+
+def test_draws_equal_those_from_sums_of_floats() -> None:
+    """Of 20,000 rows of 1,024 codes, where only a border closer than 1e-13 could differ."""
+    torch.manual_seed(0)
+    log_probs = torch.randn(20_000, 1024).mul(3).log_softmax(-1)
+    u = torch.rand(20_000, dtype=torch.float64)
+    weights = (log_probs - log_probs.amax(1, keepdim=True)).exp()
+    cumulative = weights.double().cumsum(-1)
+    expected = torch.searchsorted(cumulative, u[:, None] * cumulative[:, -1:]).squeeze(1)
+    assert torch.equal(draw(log_probs, u), expected)
+
+
+def test_a_draw_over_the_largest_vocabulary_does_not_overflow() -> None:
+    """65,536 equal codes: the number of the code is the uniform's share of them."""
+    u = torch.tensor([1e-9, 0.5, 1 - 1e-9], dtype=torch.float64)
+    assert draw(torch.zeros(3, 65_536), u).tolist() == [0, 32_767, 65_535]
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize(("top_k", "top_p"), [(None, None), (30, None), (None, 0.8)])
+def test_draws_on_a_gpu_are_reproducible(top_k: int | None, top_p: float | None) -> None:
+    """torch, told to refuse what is not, refuses nothing; and the codes are the processor's."""
+    torch.manual_seed(0)
+    log_probs, u = torch.randn(500, 1024).mul(3), torch.rand(500, dtype=torch.float64)
+    expected = pick(log_probs, u, 1.0, top_k, top_p)
+    before = torch.get_deterministic_debug_mode()
+    try:
+        torch.set_deterministic_debug_mode("error")
+        drawn = pick(log_probs.cuda(), u.cuda(), 1.0, top_k, top_p).cpu()
+    finally:
+        torch.set_deterministic_debug_mode(before)
+    assert (drawn == expected).float().mean() > 0.99  # logarithms may be rounded otherwise
 
 
 def test_draw_never_returns_a_dropped_code() -> None:
