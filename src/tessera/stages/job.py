@@ -363,6 +363,9 @@ def prepare(threads: int, device: str) -> str:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # before CUDA starts
     import torch
 
+    from tessera.uncompiled import spare_compiler
+
+    spare_compiler()
     torch.set_num_threads(threads)
     # As `use_deterministic_algorithms(True)`, which would import torch's compiler for it: 2 s.
     torch.set_deterministic_debug_mode("error")
