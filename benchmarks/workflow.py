@@ -27,17 +27,13 @@ TINY = Path(__file__).with_name("workflow.yaml")
 STUB = REPO / "tests" / "workflow" / "stub"
 """Folder of a `python` that makes a stage's files without doing its work."""
 
-TRAININGS = "trainings"
 KINDS = {
     "no network": ("shards", "codebook", "usage", "samples", "patches", "tables", "index"),
     "networks that were trained before": ("features", "tokens", "sampling", "stability"),
     "comparisons of images": ("evaluation", "neighbours", "reconstruction"),
-    TRAININGS: ("encoder", "autoencoder", "extractor", "stage1", "stage2", "probe"),
+    "trainings": ("encoder", "autoencoder", "extractor", "stage1", "stage2", "probe"),
 }
 """Stages by what they have to import."""
-
-IMPORTS = ("import torch", "import torch; torch.optim.SGD([torch.zeros(1)])")
-"""What networks need, and what trainings need beside: torch.optim imports torch's compiler."""
 
 
 @dataclass(frozen=True)
@@ -64,10 +60,10 @@ def measure(device: str, full: bool) -> Report:
         whole = run(["snakemake", "--cores", "1"], tiny)
         jobs = job_times(tiny / "results")
         default = copy_workflow(Path(folder) / "default", REPO / "config.yaml")
-        plain, optimizer = (again(["python", "-c", words], default) for words in IMPORTS)
+        floor = again(["python", "-c", "import torch"], default)
         figures = [
-            *of_jobs(jobs, whole, max(0.0, optimizer.median - plain.median)),
-            limited("`import torch` and nothing else", plain, 3.0),
+            *of_jobs(jobs, whole),
+            limited("`import torch` and nothing else", floor, 3.0),
             *(of_nothing(default, name) for name in ("configs/demo.yaml", "config.yaml")),
         ]
     sizes = {"jobs": len(jobs), "config": TINY.name, "cores": 1}
@@ -75,18 +71,16 @@ def measure(device: str, full: bool) -> Report:
     return Report(benchmark="workflow", sizes=sizes, figures=figures, left_out=left_out)
 
 
-def of_jobs(jobs: Sequence[JobTime], whole: Run, optimizer: float) -> list[Figure]:
+def of_jobs(jobs: Sequence[JobTime], whole: Run) -> list[Figure]:
     """Overhead of a job by what its stage imports, and what Snakemake adds.
 
     Args:
         jobs: those of a run with next to no work.
         whole: the run of all of them, one after the other.
-        optimizer: seconds of the imports of a training that its card takes for work.
     """
     made = []
     for kind, stages in KINDS.items():
-        hidden = optimizer if kind == TRAININGS else 0.0
-        found = [(job.wall - job.work + hidden, job.stage) for job in jobs if job.stage in stages]
+        found = [(job.wall - job.work, job.stage) for job in jobs if job.stage in stages]
         timing = Timing(tuple(seconds for seconds, _ in found), whole.peak_bytes)
         seconds, stage = max(found)
         note = f"median of {len(found)} jobs; the longest, {stage}: {seconds:.1f} s"

@@ -1,4 +1,4 @@
-"""Optimisers without torch's compiler: nothing imports it, and the updates are torch's own."""
+"""Libraries without torch's compiler: nothing imports it, and what they do is their own."""
 
 import subprocess
 import sys
@@ -50,3 +50,43 @@ def test_updates_are_the_same(printed):
     guarded, spared = printed
     assert guarded[:-1] == spared[:-1]
     assert len(spared) == 4
+
+
+METRICS = """
+import sys
+import tessera.metrics.fidelity
+print("torch._dynamo" in sys.modules)
+from torchvision.ops import roi_align
+import torch
+image, box = torch.arange(16.0).reshape(1, 1, 4, 4), torch.tensor([[0.0, 0.0, 0.0, 2.0, 2.0]])
+print(roi_align(image, box, 1, aligned=True).item())
+import torch._dynamo.utils
+print(torch._dynamo.utils.is_compile_supported("cpu"))
+"""
+
+
+def test_metrics_do_not_import_the_compiler():
+    """And torchvision's operators, which take a function from it, work all the same."""
+    printed = subprocess.run(
+        [sys.executable, "-c", METRICS], check=True, capture_output=True, text=True
+    ).stdout.split()
+    # The mean of the four pixels 0, 1, 4, 5: box and pixels have their corners in common.
+    assert printed == ["False", "2.5", "True"]
+
+
+def test_a_deferred_function_is_the_compilers_own():
+    """It is imported at the call, even while what defers it still lasts."""
+    program = """
+import sys
+import torch
+from tessera.uncompiled import deferred_compiler
+with deferred_compiler():
+    from torch._dynamo.utils import is_compile_supported
+    print(is_compile_supported("cpu"))
+import torch._dynamo
+print(torch._dynamo.__file__ is not None, hasattr(torch._dynamo, "optimize"))
+"""
+    printed = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True
+    ).stdout.split()
+    assert printed == ["True", "True", "True"]

@@ -16,12 +16,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch_fidelity import FeatureExtractorBase
 
 from tessera.data.threads import read_ahead
 from tessera.errors import UserError
 from tessera.io.published import require_digest
 from tessera.metrics.inception import FEATURES, LOGITS, Inception
+from tessera.metrics.library import FeatureExtractorBase
 from tessera.metrics.names import INCEPTION
 from tessera.models.classifier import Classifier
 

@@ -14,7 +14,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from torch_fidelity import (
+
+from tessera.errors import UserError
+from tessera.metrics.extractors import Extractor, Features
+from tessera.metrics.library import (
     KEY_METRIC_FID,
     KEY_METRIC_ISC_MEAN,
     KEY_METRIC_ISC_STD,
@@ -22,14 +25,12 @@ from torch_fidelity import (
     KEY_METRIC_KID_STD,
     KEY_METRIC_PRECISION,
     KEY_METRIC_RECALL,
+    fid_features_to_statistics,
+    fid_statistics_to_metric,
+    isc_features_to_metric,
+    kid_features_to_metric,
+    prc_features_to_metric,
 )
-from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
-from torch_fidelity.metric_isc import isc_features_to_metric
-from torch_fidelity.metric_kid import kid_features_to_metric
-from torch_fidelity.metric_prc import prc_features_to_metric
-
-from tessera.errors import UserError
-from tessera.metrics.extractors import Extractor, Features
 from tessera.metrics.names import INCEPTION
 from tessera.metrics.statistics import Statistics
 

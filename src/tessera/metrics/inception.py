@@ -12,7 +12,8 @@ Shapes: B batch, H x W image, S side.
 
 import torch
 from torch import Tensor
-from torch_fidelity import FeatureExtractorInceptionV3
+
+from tessera.metrics.library import FeatureExtractorInceptionV3
 
 FEATURES, LOGITS = "2048", "logits_unbiased"
 """torch-fidelity's names of the layers of the distances and of the score."""
