@@ -6,6 +6,7 @@ benchmarks.NAME` runs it; `python -m benchmarks.run` runs all and compares with 
 
 import argparse
 import contextlib
+import ctypes
 import gc
 import json
 import os
@@ -20,6 +21,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+
+from tessera.reproducible import compute_reproducibly
 
 PACKAGES = ("torch", "torchvision", "timm", "torch-fidelity", "faiss-cpu", "numpy", "snakemake")
 """Whose versions stand in each report, where they are installed."""
@@ -145,18 +148,22 @@ def time_side_by_side(
         The timing of each work, with its own peak of memory.
     """
     seconds: dict[str, list[float]] = {name: [] for name in works}
-    peaks = dict.fromkeys(works, 0)
+    peaks = {}
+    # A processor's in the first round, whose memory is new; a GPU's when all is compiled.
+    measured = warm if torch.device(device).type == "cuda" else 0
     for turn in range(warm + repeats):
         for name, work in works.items():
             gc.collect()
             wait(device)
-            reset_peak(device)
+            if turn == measured:
+                reset_peak(device)
             start = time.perf_counter()
             work()
             wait(device)
             if turn >= warm:
                 seconds[name].append(time.perf_counter() - start)
-                peaks[name] = max(peaks[name], peak(device))
+            if turn == measured:
+                peaks[name] = peak(device)
     return {name: Timing(tuple(seconds[name]), peaks[name]) for name in works}
 
 
@@ -171,6 +178,8 @@ def reset_peak(device: str) -> None:
     if torch.device(device).type == "cuda":
         torch.cuda.reset_peak_memory_stats()
         return
+    with contextlib.suppress(AttributeError, OSError):  # not glibc: then what was freed may count
+        ctypes.CDLL(None).malloc_trim(0)
     with contextlib.suppress(OSError):  # else the peak is that of the whole run so far
         Path("/proc/self/clear_refs").write_text("5")
 
@@ -241,6 +250,7 @@ def main(measure: Callable[[str, bool], Report], argv: Sequence[str] | None = No
     parser.add_argument("--out", type=Path, help="file of the JSON (default: the terminal)")
     given = parser.parse_args(argv)
     full = torch.device(given.device).type == "cuda" if given.full is None else given.full
+    compute_reproducibly(torch.get_num_threads())  # as the stages do
     text = as_text(measure(given.device, full).as_json(given.device))
     if given.out is None:
         print(text, end="")

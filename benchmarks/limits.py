@@ -10,7 +10,8 @@ from torch.nn import functional as F
 from benchmarks.harness import wait
 
 MATRIX_SIZE = {"cpu": 2048, "cuda": 8192}
-COPY_BYTES = {"cpu": 2**28, "cuda": 2**32}
+READ_BYTES = {"cpu": 2**28, "cuda": 2**32}
+COLUMNS = 1024
 
 
 @dataclass(frozen=True)
@@ -59,10 +60,13 @@ def matrix_rate(dtype: torch.dtype, device: str) -> float:
 
 
 def bandwidth(device: str) -> float:
-    """Bytes a second of a large copy, read and written bytes together."""
-    source = torch.zeros(COPY_BYTES[torch.device(device).type] // 2, dtype=torch.uint8).to(device)
-    goal = torch.empty_like(source)
-    return 2 * source.numel() / fastest(lambda: goal.copy_(source), device, 9)
+    """Bytes a second that can be read: weights and caches are not written.
+
+    That of a large matrix times a vector; a copy also has to read what it writes over.
+    """
+    matrix = torch.zeros(READ_BYTES[torch.device(device).type] // 4 // COLUMNS, COLUMNS)
+    matrix, vector = matrix.to(device), torch.zeros(COLUMNS, device=device)
+    return 4 * matrix.numel() / fastest(lambda: matrix.mv(vector), device, 9)
 
 
 def fastest(work: Callable[[], object], device: str, repeats: int) -> float:

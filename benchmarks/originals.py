@@ -4,12 +4,17 @@ After the facts of its code (fairseq): separate layers for query, key and value,
 mask, dropout drawn one number after the other, logits that exist whole, AdamW tensor by tensor.
 """
 
+from collections.abc import Callable
+from typing import TypeVar
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tessera.models.gpt import GPTConfig
 from tessera.models.vit import VisionTransformer
+
+Made = TypeVar("Made")
 
 DROPOUT, SMOOTHING = 0.1, 0.1
 
@@ -92,3 +97,17 @@ def tokenize(
     with torch.autocast(images.device.type, autocast, enabled=autocast is not None):
         features = encoder.features(images)
     return torch.cdist(features.flatten(0, 1).float(), centroids).argmin(-1).view(len(images), -1)
+
+
+def as_torch_comes(work: Callable[[], Made]) -> Callable[[], Made]:
+    """The same without what tessera asks of torch for the same bits each time."""
+
+    def plainly() -> Made:
+        before = torch.get_deterministic_debug_mode()
+        torch.set_deterministic_debug_mode("default")
+        try:
+            return work()
+        finally:
+            torch.set_deterministic_debug_mode(before)
+
+    return plainly

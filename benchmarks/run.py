@@ -39,11 +39,13 @@ ON_PROCESSORS = ("workflow",)
 """Those that have nothing to do on a GPU."""
 RESULTS = Path(__file__).parent / "results"
 BUDGET = {"cpu": 3600, "cuda": 540}
-"""Seconds of all, where nothing is said: a GPU is often lent for ten minutes."""
+"""Seconds of all, where nothing is said: on a GPU they fit into the shortest of jobs."""
 LEAST = 15
 """Seconds below which none is begun: torch and its warm-up alone take them."""
 NOTABLE = 0.15
 """A ratio that is worse by more than this share is marked; less is noise on a shared machine."""
+SHARE = 0.5
+"""Of what is left on a GPU, for one benchmark that others wait behind: none may take all of it."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -55,9 +57,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     start = time.monotonic()
     absent = worse = False
     reached = []
-    for name in chosen(given.only, given.device):
+    names = chosen(given.only, given.device)
+    for place, name in enumerate(names):
         left = budget - (time.monotonic() - start)
-        report = run_one(name, given.device, given.limit, left)
+        limit = given.limit
+        if names[place + 1 :] and _on_gpu(given.device):
+            limit = min(limit, max(LEAST, SHARE * left))
+        report = run_one(name, given.device, limit, left)
         if isinstance(report, str):
             print(f"\n{name}: {report}", flush=True)
             absent = True
@@ -97,8 +103,11 @@ def chosen(only: Sequence[str] | None, device: str) -> list[str]:
     """The benchmarks to run: those asked for, or all that the device has something to do in."""
     if only:
         return list(only)
-    on_gpu = torch.device(device).type == "cuda"
-    return [name for name in NAMES if not (on_gpu and name in ON_PROCESSORS)]
+    return [name for name in NAMES if not (_on_gpu(device) and name in ON_PROCESSORS)]
+
+
+def _on_gpu(device: str) -> bool:
+    return torch.device(device).type == "cuda"
 
 
 def run_one(name: str, device: str, limit: float, left: float) -> dict[str, Any] | str:
@@ -152,7 +161,10 @@ def read(file: Path) -> dict[str, Any] | None:
 
 
 def lines(new: dict[str, Any], old: dict[str, Any] | None) -> Iterator[tuple[str, bool]]:
-    """A line a figure, and whether it is notably worse than the one of the same name before."""
+    """A line a figure, and whether it is notably worse than the one of the same name before.
+
+    A figure that was there before and is no more counts as worse.
+    """
     before = {figure["name"]: figure for figure in (old or {}).get("figures", [])}
     for figure in new["figures"]:
         line = (
@@ -162,15 +174,28 @@ def lines(new: dict[str, Any], old: dict[str, Any] | None) -> Iterator[tuple[str
         if figure["target"] is not None:
             verdict = "reached" if figure["reached"] else "MISSED"
             line += f"; target {figure['bound']} {figure['target']:g}: {verdict}"
+        change = _change(figure, before.pop(figure["name"], None))
         notable = False
-        if figure["name"] in before:
-            change = figure["ratio"] / before[figure["name"]]["ratio"] - 1
+        if change is not None:
             loss = change if figure["bound"] == "at most" else -change
             notable = loss > NOTABLE
             line += f"; {change:+.0%} against the last{' WORSE' if notable else ''}"
         yield line, notable
+    for name in before:
+        yield f"  {name}: GONE, it is in the last results", True
     for left in new["left_out"]:
         yield f"  not run: {left}", False
+
+
+def _change(figure: dict[str, Any], before: dict[str, Any] | None) -> float | None:
+    """The share by which a ratio grew; None where there is none.
+
+    As with exponents and differences of timings, which may be 0 or less.
+    """
+    if before is None or min(figure["ratio"], before["ratio"]) <= 0:
+        return None
+    change: float = figure["ratio"] / before["ratio"] - 1
+    return change
 
 
 if __name__ == "__main__":

@@ -13,9 +13,10 @@ SIDE = 256
 
 def smooth_images(count: int) -> NDArray[np.uint8]:
     """Images [count, SIDE, SIDE, 3] that compress about as photographs do."""
-    coarse = torch.rand(count, 3, SIDE // 8, SIDE // 8, generator=torch.Generator().manual_seed(0))
+    draw = torch.Generator().manual_seed(0)
+    coarse = torch.rand(count, 3, SIDE // 8, SIDE // 8, generator=draw)
     large = torch.nn.functional.interpolate(coarse, size=(SIDE, SIDE), mode="bilinear")
-    noisy = 255 * large + 6 * torch.rand(1, 3, SIDE, SIDE)
+    noisy = 255 * large + 6 * torch.rand(1, 3, SIDE, SIDE, generator=draw)
     made: NDArray[np.uint8] = noisy.clamp(0, 255).byte().permute(0, 2, 3, 1).contiguous().numpy()
     return made
 

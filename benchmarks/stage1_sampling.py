@@ -24,7 +24,7 @@ FULL: Mapping[str, Any] = {
     **SIZES["base"], "vocabulary": 8192, "length": 256, "max_positions": 257, "norm": "post"
 }  # fmt: skip
 FULL_BATCH, TOOLKIT_BATCH = 1024, 256
-REPEATS = 3
+REPEATS = 2
 
 
 def measure(device: str, full: bool) -> Report:
@@ -63,6 +63,7 @@ def on_a_processor(device: str) -> Report:
         made = Engine(model, batch, top_k=TOP_K, precision=precision)
         name = f"{precision}, batch {batch}"
         timing = time_side_by_side({name: drawing(made, batch)}, device, repeats=1, warm=0)[name]
+        machine = Machine.measured(DTYPES[precision], device)
         target = 10.0 if precision == "bfloat16" else None
         figures.append(
             rate(name, timing, batch * tokens, "the original's way here, batch 16", original,
@@ -82,9 +83,7 @@ def on_a_gpu(device: str) -> Report:
     figures, again = reckoned(made, SECONDS)
     del made  # its cache takes the memory that the next one needs
     tokens, toolkit = model.config.length, Toolkit(model.bfloat16())
-    plain = time_side_by_side(
-        {"": lambda: toolkit(TOOLKIT_BATCH, TOP_K)}, device, repeats=1, warm=0
-    )[""]
+    plain = time_side_by_side({"": lambda: toolkit(TOOLKIT_BATCH, TOP_K)}, device, repeats=1)[""]
     figures.append(
         rate(f"bfloat16, batch {FULL_BATCH}", again, FULL_BATCH * tokens,
              f"the original's way here, batch {TOOLKIT_BATCH}",

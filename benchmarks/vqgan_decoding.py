@@ -44,8 +44,6 @@ def flops(config: VQGANConfig) -> float:
 
 def measure(device: str, full: bool) -> Report:
     """VQGAN decoding beside its limit, and beside decoding image by image."""
-    # As the stages set it: float32 is float32.
-    torch.backends.cudnn.allow_tf32 = False
     torch.manual_seed(0)
     model = VQGAN(CONFIG).to(device).eval().requires_grad_(False)
     figures, left, images = [], [], IMAGES[full]
@@ -74,17 +72,17 @@ def measure(device: str, full: bool) -> Report:
 
 
 def painting(model: VQGAN, codes: Tensor) -> Callable[[], Tensor]:
-    """A work: bytes from codes, as the stage `sampling` makes them."""
+    """A work: bytes from codes, fetched as the stage `sampling` writes them."""
 
     @torch.inference_mode()
     def work() -> Tensor:
-        return (model.decode_codes(codes) * 255).clamp(0, 255).byte()
+        return model.paint(codes).permute(0, 2, 3, 1).contiguous().cpu()
 
     return work
 
 
 def alone(model: VQGAN, device: str, images: int, ours: Figure) -> Figure:
-    """The best of ours beside the original's way: image by image, each fetched and cut to bytes."""
+    """Ours in float32 beside the original's way: image by image, each fetched and cut to bytes."""
     codes = torch.randint(CONFIG.codes, (images, 1, CONFIG.grid**2), device=device)
 
     @torch.inference_mode()

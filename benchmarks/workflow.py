@@ -72,25 +72,27 @@ def measure(device: str, full: bool) -> Report:
 
 
 def of_jobs(jobs: Sequence[JobTime], whole: Run) -> list[Figure]:
-    """Overhead of a job by what its stage imports, and what Snakemake adds.
+    """Overhead of the slowest job by what its stage imports, with what Snakemake adds a job.
 
     Args:
         jobs: those of a run with next to no work.
         whole: the run of all of them, one after the other.
     """
+    walls = [job.wall for job in jobs]
+    own = (whole.seconds - sum(walls)) / len(walls)
     made = []
     for kind, stages in KINDS.items():
-        found = [(job.wall - job.work, job.stage) for job in jobs if job.stage in stages]
-        timing = Timing(tuple(seconds for seconds, _ in found), whole.peak_bytes)
+        found = [(job.wall - job.work + own, job.stage) for job in jobs if job.stage in stages]
         seconds, stage = max(found)
-        note = f"median of {len(found)} jobs; the longest, {stage}: {seconds:.1f} s"
+        middle = median(seconds for seconds, _ in found)
+        note = f"{stage}, the slowest of {len(found)} jobs; their median: {middle:.1f} s"
+        timing = Timing((seconds,), whole.peak_bytes)
         made.append(limited(f"a job beside its work, {kind}", timing, 3.0, note))
-    walls = [job.wall for job in jobs]
     return [
         *made,
         Figure(
-            name="Snakemake's own time a job, its start included",
-            value=(whole.seconds - sum(walls)) / len(walls),
+            name="of it Snakemake's own time, its start included",
+            value=own,
             unit="s",
             against="a median job",
             other=median(walls),

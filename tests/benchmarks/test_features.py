@@ -1,9 +1,11 @@
 """The benchmark of features: its arithmetic, and a run at a tiny size."""
 
 import math
+from threading import Barrier, Thread
 
 import pytest
 import torch
+from benchmarks.harness import Timing
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import features, jpegs
@@ -51,14 +53,68 @@ def test_a_run(monkeypatch):
     monkeypatch.setattr(features, "matrix_rate", lambda *_: 1e9)
     monkeypatch.setattr(jpegs, "decode_limit", lambda *_: 100.0)
     report = features.measure("cpu", False)
-    assert len(report.figures) == 6
+    assert len(report.figures) == 8
     assert report.left_out
     for figure in report.figures:
         assert math.isfinite(figure.ratio)
         assert figure.ratio > 0
+    aims = {figure.name: figure.target for figure in report.figures if figure.target}
+    assert aims == {"tokens from shards, float32": 0.9, "features from shards, float32": 0.9}
+
+
+def test_on_a_gpu_both_have_a_limit(monkeypatch):
+    """Of features the products of the assignment are no part."""
+    rates = {torch.bfloat16: 1e12, torch.float32: 1e11}
+    monkeypatch.setattr(features, "matrix_rate", lambda dtype, _: rates[dtype])
+    timings = {name: Timing((2.0,)) for name in ("bare", "tokens", "features")}
+    figures = features.limited(timings, features.SMALL, "cuda", "bfloat16", 20.0, 0.7)
+    assert [(figure.name, figure.target) for figure in figures] == [
+        ("tokens from shards, bfloat16, limit", 0.7),
+        ("features from shards, bfloat16, limit", 0.7),
+        ("encoder alone, bfloat16", None),
+    ]
+    seconds = features.encoder_flops(features.SMALL.model, jpegs.SIDE) / 1e12
+    assigning = features.assignment_flops(features.SMALL.model, jpegs.SIDE) / 1e11
+    expected = [min(20.0, 1 / (seconds + assigning)), min(20.0, 1 / seconds), 1 / seconds]
+    assert [figure.other for figure in figures] == pytest.approx(expected)
+
+
+@pytest.fixture(params=[1, 2])
+def threads(request):
+    """Threads of torch."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield request.param
+    torch.set_num_threads(before)
+
+
+def test_the_bare_forward_is_the_pipelines_own(monkeypatch, tmp_path, threads):
+    """Its images are shared out among threads; in the plain one all of them are one call's."""
+    sizes = features.Sizes(TINY, 4, 1, 4, 1, 1)
+    model, counts = VisionTransformer(TINY), []
+    forward = model.features
+    monkeypatch.setattr(model, "features", lambda x: counts.append(len(x)) or forward(x))
+    works = features.make_works(model, tmp_path, sizes, "cpu", False, 1)
+    works["bare"]()
+    assert counts == ([2, 2] if threads == 2 else [4])
+    works["plain"]()
+    assert counts[-1] == 4
 
 
 def test_decoding_alone(tmp_path):
     """In processes that read the shard."""
     jpegs.write_shard(tmp_path / "s.tar", 3, 2)
-    assert jpegs.decode_limit(tmp_path / "s.tar", 1, 1) > 0
+    assert jpegs.decode_limit(tmp_path / "s.tar", 2, 1) > 0
+
+
+def test_decoding_begins_when_all_are_there(tmp_path):
+    """A process that has started waits for the others."""
+    jpegs.write_shard(tmp_path / "s.tar", 1)
+    started = Barrier(2)
+    first = Thread(target=jpegs._begin, args=(tmp_path / "s.tar", started), daemon=True)
+    first.start()
+    first.join(0.5)
+    assert first.is_alive()
+    jpegs._begin(tmp_path / "s.tar", started)
+    first.join(60)
+    assert not first.is_alive()

@@ -37,6 +37,56 @@ def test_the_exponent_is_that_of_least_squares():
     assert growth.exponent([1, 2, 4], [1, 1, 8]) == pytest.approx(1.5)
 
 
+def axis() -> growth.Axis:
+    """Five sizes, time and memory of which grow alike."""
+    return growth_axes.Axis(
+        name="a", unit="", points=(1, 2, 4, 8, 16), work=lambda n: lambda: None, operations=float,
+        memory=(1.0, "why"),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("megabytes", "power", "counted", "verdict"),
+    [
+        ((2, 4, 8, 16, 32), 1.0, 5, True),
+        ((0, 0.5, 2, 8, 32), 2.0, 3, False),  # with 1 MiB for the small ones 1.2: reached
+        ((0, 0, 0.5, 1, 64), 1.2, 1, None),
+    ],
+)
+def test_memory_that_is_of_the_allocator_does_not_count(megabytes, power, counted, verdict):
+    """And without three sizes there is no verdict."""
+    timings = [harness.Timing((float(size),)) for size in axis().points]
+    found = growth.Measured(timings, [int(2**20 * count) for count in megabytes])
+    time, memory = growth.of_axis(axis(), found)
+    assert time.reached
+    assert memory.value == pytest.approx(power)
+    assert memory.reached is verdict
+    assert memory.note == f"{counted} of 5 sizes take more than 1 MiB"
+
+
+def test_one_odd_measurement_of_memory_changes_nothing(monkeypatch):
+    """The median of three counts, as with time; expensive works are measured once."""
+    taken = iter([10, 10, 500] * 5)
+    monkeypatch.setattr(growth, "growth", lambda work, device: next(taken))
+    assert growth.over(axis(), "cpu").grown == [10] * 5
+    monkeypatch.setattr(growth, "CHEAP", 0.0)
+    taken = iter(range(5))
+    assert growth.over(axis(), "cpu").grown == [0, 1, 2, 3, 4]
+
+
+def test_memory_is_measured_without_glibc(monkeypatch):
+    """Whose functions another library of C may not have."""
+    monkeypatch.setattr(growth.ctypes, "CDLL", lambda name: object())
+    assert growth.growth(lambda: np.ones(2**21).sum(), "cpu") > 2**23
+
+
+def test_a_plot_needs_a_file(capsys):
+    """Said as by any command line."""
+    with pytest.raises(SystemExit):
+        growth.run(["--plot"])
+    assert "--plot: expected one argument" in capsys.readouterr().err
+
+
 def test_memory_counts_beside_what_was_there():
     """100 MB of a work, with 50 MB that lie there before."""
     there = np.ones(50 * 2**17)

@@ -3,6 +3,8 @@
 import json
 import math
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -50,6 +52,21 @@ def test_the_peak_is_that_of_each_work():
     timings = harness.time_side_by_side(works, "cpu", repeats=1)
     difference = timings["large"].peak_bytes - timings["small"].peak_bytes
     assert 0.9 * 200 * 2**20 < difference < 1.2 * 200 * 2**20
+
+
+def test_the_peak_of_a_process_that_keeps_what_it_frees():
+    """As trainings do: in a process of its own, since it keeps it to its end."""
+    program = """
+import numpy as np
+from benchmarks import harness
+from tessera.allocator import keep_freed_memory
+keep_freed_memory()
+works = {"large": lambda: np.ones(25 * 2**20).sum(), "small": lambda: np.ones(2**10).sum()}
+timings = harness.time_side_by_side(works, "cpu", repeats=1)
+print(timings["large"].peak_bytes - timings["small"].peak_bytes)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    assert 0.9 * 200 * 2**20 < int(done.stdout) < 1.2 * 200 * 2**20
 
 
 def test_a_report_is_json(capsys, tmp_path):

@@ -44,6 +44,21 @@ def test_a_ratio_that_became_worse_is_marked(bound, value, worse):
     assert f"{value - 1:+.0%} against the last" in line
 
 
+@pytest.mark.parametrize(("now", "then"), [(0.5, 0.0), (0.0, 0.5), (-0.1, 0.5), (0.5, -0.1)])
+def test_ratios_that_are_no_more_than_0_are_not_compared(now, then):
+    """Exponents, and differences of timings: a share of them means nothing."""
+    ((line, notable),) = run.lines(report(figure(now, "at most")), report(figure(then)))
+    assert not notable
+    assert "against the last" not in line
+
+
+def test_a_figure_that_is_no_more_is_said():
+    """As worse: else who breaks one would not notice."""
+    other = figure(1.0) | {"name": "g"}
+    lines = list(run.lines(report(figure(1.0)), report(other, figure(1.0))))
+    assert lines[1:] == [("  g: GONE, it is in the last results", True)]
+
+
 def test_lines_say_what_was_reached_and_what_was_not_run():
     """Without a target there is no verdict, without a last result no comparison."""
     given = report(figure(2.0), figure(0.5), figure(3.0, target=None), left_out=("bfloat16",))
@@ -137,6 +152,16 @@ def test_a_gpu_has_nine_minutes(folder, monkeypatch):
     for words in (["--device", "cuda"], ["--device", "cpu"], ["--device", "cuda", "--budget", "9"]):
         assert run.main([*words, "--only", "kmeans"]) == 0
     assert [round(seconds) for seconds in left] == [540, 3600, 9]
+
+
+def test_one_benchmark_leaves_the_others_half_of_a_gpus_time(folder, monkeypatch):
+    """But the last one, and any where all have an hour, may take what is left of it."""
+    limits = []
+    monkeypatch.setattr(run, "run_one", lambda *given: limits.append(given[2]) or report())
+    for device, budget in (("cuda", "540"), ("cuda", "20"), ("cpu", "540")):
+        words = ["--device", device, "--budget", budget, "--only", "kmeans", "growth"]
+        assert run.main(words) == 0
+    assert [round(seconds) for seconds in limits] == [270, 600, 15, 600, 600, 600]
 
 
 def test_a_gpu_does_not_run_what_is_the_processors():

@@ -52,8 +52,9 @@ class Sampling(Variant):
     masked: MaskedSampling = Field(MaskedSampling(), description="draws of a masked stage 2")
     precision: Literal["float32", "bfloat16"] = added(
         "float32",
-        "weights, cache and products of stage 1 and 2; bfloat16 moves half as many bytes, which is "
-        "faster on a GPU, and draws other images. Logits, draws and the autoencoder stay float32",
+        "weights, cache and products of stage 1 and 2, and weights and maps of the autoencoder's "
+        "decoder; bfloat16 moves half as many bytes, which is faster on a GPU, and draws other "
+        "images. Logits and draws stay float32",
     )
 
 

@@ -19,15 +19,15 @@ class Member:
         name: its name.
         size: bytes.
         kind: "file", "folder", or "other" for links and devices.
-        start: where its bytes begin in the archive.
-        archive: the open archive.
+        start: where its bytes begin in the open file.
+        file: the open archive, or what puts a sparse file's pieces of it together.
     """
 
     name: str
     size: int
     kind: Literal["file", "folder", "other"]
     start: int
-    archive: Any
+    file: Any
 
     def read(self) -> bytes:
         """The bytes, while the archive is open.
@@ -35,8 +35,8 @@ class Member:
         Raises:
             tarfile.TarError: the archive ends before them.
         """
-        self.archive.seek(self.start)
-        data: bytes = self.archive.read(self.size)
+        self.file.seek(self.start)
+        data: bytes = self.file.read(self.size)
         if len(data) != self.size:
             raise tarfile.ReadError("unexpected end of data")
         return data
@@ -56,7 +56,12 @@ def members(path: Path) -> Iterator[Member]:
             kind: Literal["file", "folder", "other"] = (
                 "file" if found.isreg() else "folder" if found.isdir() else "other"
             )
-            yield Member(found.name, found.size, kind, found.offset_data, file)
+            if found.size < 0:  # it would be read as all that follows
+                raise tarfile.ReadError(f"{found.name} has a negative size")
+            if found.issparse():
+                yield Member(found.name, found.size, kind, 0, archive.extractfile(found))
+            else:
+                yield Member(found.name, found.size, kind, found.offset_data, file)
             archive.members = []  # type: ignore[attr-defined]  # else millions pile up
             if not archive.pax_headers:  # global ones may rename what follows
                 yield from _ordinary(archive, file)

@@ -23,8 +23,6 @@ PACKAGES = (
     "numpy",
     "zarr",
     "pyarrow",
-    "faiss-cpu",
-    "faiss-gpu-cu12",
     "timm",
     "torch-fidelity",
     "snakemake",

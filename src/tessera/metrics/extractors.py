@@ -126,7 +126,8 @@ def inception_extractor(weights: Path | str, sha256: str | None = None) -> Extra
         sha256: digest that the file must have; None takes any.
 
     Raises:
-        UserError: the file is missing, has another digest, or holds something else.
+        UserError: the file is missing, has another digest, or holds something else; or this
+            torch-fidelity has another network.
     """
     path = Path(weights)
     if not path.is_file():
@@ -139,6 +140,8 @@ def inception_extractor(weights: Path | str, sha256: str | None = None) -> Extra
         # torch-fidelity unpickles without a check, so the file is first read with one.
         torch.load(path, map_location="cpu", weights_only=True)
         network = Inception(INCEPTION, str(path))
+    except UserError:
+        raise
     except Exception as error:  # unpickling garbage raises almost anything
         raise UserError(
             f"the file {path} does not hold torch-fidelity's Inception weights: fetch "
@@ -160,6 +163,8 @@ def extract(
     Args:
         extractor: the network; moved to `device`.
         images: uint8 [N, 3, H, W] on any device, or such pieces of the set one after the other.
+            Another thread takes the pieces from their iterator while the network runs: making
+            them must run no network.
         batch: images a forward pass; changes the result by rounding at most.
         device: where the network runs, always in float32.
         progress: called with the number of images done, after each pass.
@@ -169,12 +174,18 @@ def extract(
     """
     collector = Collector(extractor, device)
     pieces = [images] if isinstance(images, Tensor) else images
-    parts = (part for piece in pieces for part in piece.split(batch))
-    for part in read_ahead(_ready(part, device) for part in parts):
+    for part in read_ahead(_parts(pieces, batch, device)):
         collector.add(part)
         if progress is not None:
             progress(len(collector))
     return collector.features()
+
+
+@torch.no_grad()  # once more: it holds for a thread, and another one takes the parts
+def _parts(pieces: Iterable[Tensor], batch: int, device: torch.device | str) -> Iterator[Tensor]:
+    for piece in pieces:
+        for part in piece.split(batch):
+            yield _ready(part, device)
 
 
 def _ready(images: Tensor, device: torch.device | str) -> Tensor:

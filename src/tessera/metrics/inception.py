@@ -13,10 +13,18 @@ Shapes: B batch, H x W image, S side.
 import torch
 from torch import Tensor
 
+from tessera.errors import UserError
 from tessera.metrics.library import FeatureExtractorInceptionV3
 
 FEATURES, LOGITS = "2048", "logits_unbiased"
 """torch-fidelity's names of the layers of the distances and of the score."""
+
+PASS = (
+    "Conv2d_1a_3x3", "Conv2d_2a_3x3", "Conv2d_2b_3x3", "MaxPool_1", "Conv2d_3b_1x1",
+    "Conv2d_4a_3x3", "MaxPool_2", "Mixed_5b", "Mixed_5c", "Mixed_5d", "Mixed_6a", "Mixed_6b",
+    "Mixed_6c", "Mixed_6d", "Mixed_6e", "Mixed_7a", "Mixed_7b", "Mixed_7c", "AvgPool",
+)  # fmt: skip
+"""What an image passes, in order, up to the features; `fc` follows."""
 
 
 class Inception(FeatureExtractorInceptionV3):
@@ -25,12 +33,20 @@ class Inception(FeatureExtractorInceptionV3):
     Args:
         name: its name.
         weights: file in torch-fidelity's layout, which is unpickled without a check.
+
+    Raises:
+        UserError: this torch-fidelity's network has other parts.
     """
 
     def __init__(self, name: str, weights: str) -> None:
         super().__init__(
             name, [FEATURES, LOGITS], feature_extractor_weights_path=weights, verbose=False
         )
+        if tuple(name for name, _ in self.named_children()) != (*PASS, "fc"):
+            raise UserError(
+                "the Inception network of this torch-fidelity is not that of release 0.4.0, "
+                "which is known to work: install torch-fidelity==0.4.0"
+            )
 
     @torch.no_grad()
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
@@ -38,9 +54,8 @@ class Inception(FeatureExtractorInceptionV3):
         x = (resize(images, self.INPUT_IMAGE_SIZE) - 128) / 128
         last = torch.channels_last if x.device.type == "cpu" else torch.contiguous_format
         x = x.contiguous(memory_format=last)
-        for name, layer in self.named_children():  # registered in the order of the pass
-            if name != "fc":
-                x = layer(x)
+        for name in PASS:
+            x = self.get_submodule(name)(x)
         features = x.flatten(1)
         return features, features.mm(self.fc.weight.T)
 

@@ -6,8 +6,8 @@ other tokens).
 """
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from math import isqrt
 from typing import Any, Protocol
@@ -117,23 +117,22 @@ class TimmEncoder(nn.Module):
         """Normalised [B, 3, H, W] -> [B, T, width]; blocks behind the wanted one are not run."""
         if not 1 <= layer <= self.depth:
             raise ValueError(f"layer {layer} is outside 1..{self.depth}")
-        with self._positions_of(self.grid(*images.shape[2:])):
-            (tokens,) = self.model.forward_intermediates(
-                images,
-                indices=[self.depth - layer],
-                norm=final_norm,
-                stop_early=True,
-                output_fmt="NLC",  # prefix tokens are left out unless asked for
-                intermediates_only=True,
-            )
+        (tokens,) = self._with_positions_of(self.grid(*images.shape[2:])).forward_intermediates(
+            images,
+            indices=[self.depth - layer],
+            norm=final_norm,
+            stop_early=True,
+            output_fmt="NLC",  # prefix tokens are left out unless asked for
+            intermediates_only=True,
+        )
         return tokens
 
-    @contextmanager
-    def _positions_of(self, grid: tuple[int, int]) -> Iterator[None]:
-        """Lends the model DINOv2's positions for a grid; it takes its own at that grid as is.
+    def _with_positions_of(self, grid: tuple[int, int]) -> Any:
+        """The model with DINOv2's positions for a grid; itself where it has its own for that.
 
         The resampling is done for each batch: it costs nothing beside a block, and nothing that is
-        kept can outlive a change of the weights.
+        kept can outlive a change of the weights. The model stays as it is, since other threads
+        may be in it.
         """
         table = getattr(self.model, "pos_embed", None)
         patches = self.model.patch_embed
@@ -146,15 +145,13 @@ class TimmEncoder(nn.Module):
             or side is None
             or tuple(side) == grid
         ):
-            yield
-            return
-        resized = resample_positions(table, tuple(side), grid, "dinov2")
-        self.model.pos_embed = nn.Parameter(resized, requires_grad=False)
+            return self.model
+        lent, patches = copy(self.model), copy(patches)
         patches.grid_size = grid
-        try:
-            yield
-        finally:
-            self.model.pos_embed, patches.grid_size = table, side
+        resized = resample_positions(table, tuple(side), grid, "dinov2")
+        # Python finds these before the registered ones, which the copy shares with the model.
+        vars(lent).update(pos_embed=resized, patch_embed=patches)
+        return lent
 
 
 def _create(name: str, pretrained: bool, options: dict[str, Any]) -> Any:

@@ -8,6 +8,7 @@ out on the same scale, unclipped. Parameter names are those of the published fil
 Legend: B images, h x w latent grid, T = h*w codes in rows, Z channels of a code, K codes.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -257,25 +258,40 @@ class VQGAN(nn.Module):
         """Code vectors [B, Z, h, w] -> images [B, 3, H, W] about [0, 1], unclipped."""
         return self.decoder(latents)
 
-    def decode_codes(self, codes: Tensor) -> Tensor:
-        """Codes of a square grid, int64 [B, h*w] in rows -> images [B, 3, H, W], unclipped.
+    def decode_codes(self, codes: Tensor, most: int | None = None) -> Tensor:
+        """Codes of a square grid to images about [0, 1], unclipped.
 
         A few at a time, in the precision of the decoder's weights. A GPU is given as many every
         time, since it chooses how to convolve, and so to round, by their number.
+
+        Args:
+            codes: int64 [B, h*w], in rows.
+            most: images at a time; absent: what is fast.
+
+        Returns:
+            [B, 3, H, W].
         """
+        return torch.cat([*self._pieces(codes, most)])
+
+    def paint(self, codes: Tensor, most: int | None = None) -> Tensor:
+        """As `decode_codes`, to bytes [B, 3, H, W]: truncated, as DiGIT writes its images."""
+        pieces = self._pieces(codes, most)
+        return torch.cat([(some * 255).clamp(0, 255).byte() for some in pieces])
+
+    def _pieces(self, codes: Tensor, most: int | None) -> Iterator[Tensor]:
+        """Images [n, 3, H, W] of the first codes, of the next, and so on."""
         side = int(codes.shape[1] ** 0.5 + 0.5)
         if side**2 != codes.shape[1]:
             raise ValueError(f"{codes.shape[1]} codes make no square grid")
         kind = codes.device.type
-        pixels = (side * self.config.downsampling) ** 2
-        most = min(MOST, max(1, AT_ONCE.get(kind, 0) // pixels))
-        made = []
+        if most is None:
+            pixels = (side * self.config.downsampling) ** 2
+            most = min(MOST, max(1, AT_ONCE.get(kind, 0) // pixels))
         for some in codes.split(most):
             filled = F.pad(some, (0, 0, 0, most - len(some))) if kind == "cuda" else some
             vectors = self.quantize.vectors(filled, (side, side))
             images = self.decode(vectors.to(self.decoder.conv_in.weight.dtype))
-            made.append(images[: len(some)].to(vectors.dtype))
-        return torch.cat(made)
+            yield images[: len(some)].to(vectors.dtype)
 
     def forward(self, images: Tensor) -> VQGANOutput:
         """One training pass with the straight-through gradient (arXiv 1711.00937, eq. 3).

@@ -42,8 +42,8 @@ class Block(nn.Module):
         """Map [B, T, width] to [B, T, width]; see :meth:`Attention.forward` for the arguments."""
         if self.pre:
             y = self.attention(self.attention_norm(x), causal=causal, cache=cache, slot=slot)
-            x = x + self.dropout(y)
-            return x + self.dropout(self.feed_forward(self.feed_forward_norm(x)))
+            x = self.dropout.add(x, y)
+            return self.dropout.add(x, self.feed_forward(self.feed_forward_norm(x)))
         y = self.attention(x, causal=causal, cache=cache, slot=slot)
-        x = self.attention_norm(x + self.dropout(y))
-        return self.feed_forward_norm(x + self.dropout(self.feed_forward(x)))
+        x = self.attention_norm(self.dropout.add(x, y))
+        return self.feed_forward_norm(self.dropout.add(x, self.feed_forward(x)))

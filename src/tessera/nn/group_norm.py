@@ -15,6 +15,9 @@ from torch.nn import functional as F
 
 log = logging.getLogger(__name__)
 
+MOST_CHANNELS = 4096
+"""Of which the kernel's smallest tile, that of one pixel, still fits a program."""
+
 Fused = Callable[[Tensor, Tensor, Tensor, int, float], Tensor]
 
 
@@ -29,8 +32,8 @@ def norm_swish(norm: nn.GroupNorm, x: Tensor) -> Tensor:
 
 
 def fits(norm: nn.GroupNorm) -> bool:
-    """Whether the fused kernel can do it: channels, and those of a group, are powers of two."""
-    return all(
+    """Whether the fused kernel can: channels, and those of a group, are powers of two, not many."""
+    return norm.num_channels <= MOST_CHANNELS and all(
         number & (number - 1) == 0
         for number in (norm.num_channels, norm.num_channels // norm.num_groups)
     )

@@ -39,18 +39,20 @@ class WideLinear(nn.Module):
 
     Args:
         layer: The layer; its weight is copied.
-        dtype: Precision of weight and input.
+        dtype: Precision of weight and input. A model takes it from here for its embeddings.
     """
 
     def __init__(self, layer: nn.Linear, dtype: torch.dtype) -> None:
         super().__init__()
         self.weight = layer.weight.detach().to(dtype)
+        # A processor does not sum in a wider type than that of what it multiplies.
+        self.wide = None if self.weight.is_cuda else self.weight.float()
 
     def forward(self, x: Tensor) -> Tensor:
         """Map [B, in] to float32 [B, out]."""
-        if x.is_cuda:
+        if self.wide is None:
             return torch.mm(x, self.weight.T, torch.float32)
-        return F.linear(x.float(), self.weight.float())
+        return F.linear(x.float(), self.wide)
 
 
 def _pack(weight: Tensor, rows: int) -> Tensor | None:

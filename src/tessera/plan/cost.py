@@ -44,7 +44,7 @@ class Cost:
         kernels: calls into the device.
         moved: bytes that decoding reads of the device's memory, weights and caches again and again.
         host: seconds of one thread of the CPU that `tessera.plan.devices` describes: images,
-            K-Means, statistics.
+            statistics.
         start: seconds before the first of the work.
         gpu: bytes on the device at the peak.
         memory: bytes of the host at the peak.

@@ -8,6 +8,7 @@ from tessera.plan import convolutions, models, reading, transformers
 from tessera.plan.cost import COPY, RUNTIME, Cost, Task
 from tessera.plan.images import images
 from tessera.plan.transformers import DecoderSize
+from tessera.quantize.sizes import gpu_memory, host_memory
 
 LISTED, PACKED = 20e-6, 1.5e-3
 """Seconds of one thread to list an image and to pack one."""
@@ -62,7 +63,7 @@ def codebook(config: Config, task: Task) -> Cost:
     """K-Means: products of all points with all centroids, each iteration and once more.
 
     On a GPU of the same arithmetic in TF32, whose rate no device here is listed with: counted as
-    float32. Memory as `tessera.quantize.memory` says, which this must not import for its torch.
+    float32. The points stay there, where the stage finds room for them.
     """
     variant = config.codebooks[task.name]
     assert isinstance(variant, FittedCodebook)
@@ -72,16 +73,16 @@ def codebook(config: Config, task: Task) -> Cost:
     width = models.width_of(config, read)
     sampled = min(read.points, data.train * views.count * length)
     points = min(sampled, variant.points or sampled)
-    table = 4.0 * variant.clusters * width
-    products = 2.0 * points * variant.clusters * width * (variant.iterations + 1)
-    held = points * width * (2.0 if read.dtype == "float16" else 4.0)
+    itemsize = 2 if read.dtype == "float16" else 4
     execution = config.execute(task.stage)
-    scores = 8.0 * execution.threads * max(512 * variant.clusters, 2**20)
+    on_gpu = execution.gpus > 0
+    sizes = (points, width, variant.clusters, itemsize, execution.threads)
+    gpu = gpu_memory(width, variant.clusters) + itemsize * points * width
     return Cost(
-        float32=products,
-        gpu=held + 7 * table + 2.5 * 2**30 if execution.gpus else 0.0,
-        memory=RUNTIME["torch"] + held + 48 * points + 5 * table + scores + 112 * 2**20,
-        kept=table,
+        float32=2.0 * points * variant.clusters * width * (variant.iterations + 1),
+        gpu=float(gpu) if on_gpu else 0.0,
+        memory=RUNTIME["torch"] + host_memory(*sizes, gpu=on_gpu),
+        kept=4.0 * variant.clusters * width,
     )
 
 

@@ -34,7 +34,7 @@ COSTS: dict[str, Callable[[Config, Task], Cost]] = {
 }
 
 START = {
-    "shards": 2.0, "published": 1.2, "encoder": 4.0, "features": 6.0, "codebook": 3.6,
+    "shards": 2.0, "published": 1.2, "encoder": 4.0, "features": 6.0, "codebook": 2.8,
     "autoencoder": 4.0, "tokens": 6.0, "usage": 2.5, "stage1": 4.0, "stage2": 4.0, "sampling": 6.0,
     "samples": 1.6, "extractor": 6.0, "evaluation": 6.5, "neighbours": 6.5,
     "reconstruction": 6.5, "probe": 7.0, "stability": 6.0, "projections": 1.0, "patches": 1.5,

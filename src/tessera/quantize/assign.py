@@ -13,12 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tessera.quantize.sizes import block_rows
 from tessera.quantize.workers import each
 
-BLOCK_BYTES = {"cpu": 4 * 2**20, "cuda": 512 * 2**20}
-"""Scores that are held at the same time: by each thread, near its cache; on the GPU."""
-LEAST_ROWS = 512
-"""Of a block: with fewer, a product spends its time on reading the centroids."""
 TF32_BITS = -1 << 13
 """Mask of what TF32 keeps of a float32: sign, exponent and 10 bits of the mantissa."""
 
@@ -31,17 +28,19 @@ class Table:
         minus: float32 [K, d], the negative centroids; [K, 2 d] where they are `halved`: the part
             that TF32 holds, and the rest.
         bias: float32 [K], half the square of each.
+        halved: whether they are multiplied in TF32, as two halves.
     """
 
     minus: Tensor
     bias: Tensor
+    halved: bool = False
 
     def scores(self, points: Tensor, out: Tensor | None = None) -> Tensor:
         """|c|^2 / 2 - f.c of float32 points [N, d] to each centroid [N, K], in `out` if given."""
-        if self.minus.shape[1] == points.shape[1]:
+        if not self.halved:
             return torch.addmm(self.bias, points, self.minus.T, out=out)
         with _tf32():
-            return torch.addmm(self.bias, torch.cat([points, points], 1), self.minus.T)
+            return torch.addmm(self.bias, torch.cat([points, points], 1), self.minus.T, out=out)
 
 
 def table_of(centroids: Tensor, halved: bool = False) -> Table:
@@ -50,15 +49,16 @@ def table_of(centroids: Tensor, halved: bool = False) -> Table:
     Args:
         centroids: any floating type.
         halved: multiply in TF32, with each centroid as the sum of two numbers that TF32 holds. For
-            points of 16 bits, which TF32 holds as they are, the products are then exact to 2^-21
-            of |f||c|, as in float32, and on an H100 three times as fast.
+            points of 16 bits, which TF32 holds as they are, each product of two numbers is then
+            exact to 2^-21, even if the GPU cuts off what TF32 cannot hold; a float32 sum of
+            hundreds rounds by more. On an H100 it is three times as fast.
     """
     minus = -centroids.float()
     bias = minus.square().sum(1) / 2
     if halved:
         upper, lower = tf32_halves(minus)
         minus = torch.cat([upper, lower], 1)
-    return Table(minus, bias)
+    return Table(minus, bias, halved)
 
 
 def tf32_halves(numbers: Tensor) -> tuple[Tensor, Tensor]:
@@ -110,11 +110,6 @@ def _search_on_threads(
         return torch.from_numpy(values), torch.from_numpy(index)
 
     return each(search, blocks)
-
-
-def block_rows(clusters: int, device: str) -> int:
-    """Points whose scores are held at the same time."""
-    return max(LEAST_ROWS, BLOCK_BYTES[device] // (4 * clusters))
 
 
 def nearest(features: Tensor, centroids: Tensor, rows: int | None = None) -> Tensor:

@@ -7,8 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-PAGE_BYTES = {"cpu": 64 * 2**20, "cuda": 256 * 2**20}
-"""A page's size in float32."""
+from tessera.quantize.sizes import PINNED_PAGES, page_rows
 
 
 class Pages:
@@ -34,10 +33,12 @@ class Pages:
         if self._kept:
             yield from (page.float() for page in self._kept)
             return
+        kept = []
         for page in self._blocks() if self.device.type == "cpu" else self._copied():
             if self.keep:
-                self._kept.append(page)
+                kept.append(page)
             yield page.float()
+        self._kept = kept  # not before all are there: who reads them may end early
 
     def _blocks(self) -> Iterator[Tensor]:
         for start in range(0, len(self.points), self.rows):
@@ -46,18 +47,24 @@ class Pages:
             yield torch.from_numpy(block)
 
     def _copied(self) -> Iterator[Tensor]:
-        """Pages by way of two pinned buffers and a stream of their own."""
+        """Pages by way of two pinned buffers and a stream of their own.
+
+        No more than three are on the GPU at a time, whether it or the host is slower: the one that
+        is worked on, the one before it until its memory is given back, and the next one.
+        """
         copying = torch.cuda.Stream(self.device)
         shape = (self.rows, self.points.shape[1])
         example = torch.from_numpy(np.empty(0, self.points.dtype))
-        buffers = [torch.empty(shape, dtype=example.dtype, pin_memory=True) for _ in range(2)]
-        sent = [torch.cuda.Event(), torch.cuda.Event()]
+        turns = range(PINNED_PAGES)
+        buffers = [torch.empty(shape, dtype=example.dtype, pin_memory=True) for _ in turns]
+        sent, done = ([torch.cuda.Event() for _ in turns] for _ in range(2))
 
         def send(start: int) -> Tensor:
-            turn = start // self.rows % 2
+            turn = start // self.rows % PINNED_PAGES
             block = self.points[start : start + self.rows]
             buffer = buffers[turn][: len(block)]
             sent[turn].synchronize()  # what was in the buffer has left it
+            done[turn].synchronize()  # and was worked on: else the host would run ahead
             np.copyto(buffer.numpy(), block)
             with torch.cuda.stream(copying):
                 page = buffer.to(self.device, non_blocking=True)
@@ -71,10 +78,6 @@ class Pages:
             working.wait_stream(copying)
             page.record_stream(working)
             yield page
+            done[start // self.rows % PINNED_PAGES].record(working)
             if start + self.rows < len(self.points):
                 following = send(start + self.rows)
-
-
-def page_rows(width: int, device: str) -> int:
-    """Points of a page."""
-    return max(1, PAGE_BYTES[device] // (4 * width))

@@ -8,18 +8,22 @@ is computed by one thread, results do not depend on how many there are.
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from threading import Barrier
+from threading import Barrier, Lock
 from typing import TypeVar
 
 import torch
 
 T = TypeVar("T")
 R = TypeVar("R")
+_starting = Lock()
+"""Held while threads are started: two that begin together shall share them."""
 
 
 def each(function: Callable[[T], R], things: Sequence[T]) -> list[R]:
     """The function's results for all things, in order, by as many threads as torch uses here."""
-    return list(_pool(torch.get_num_threads()).map(function, things))
+    with _starting:
+        pool = _pool(torch.get_num_threads())
+    return list(pool.map(function, things))
 
 
 @cache
@@ -34,8 +38,13 @@ def _pool(threads: int) -> ThreadPoolExecutor:
         started.wait()
 
     pool = ThreadPoolExecutor(threads, "assign", initializer=begin)
-    for _ in range(threads):  # one starts a task, as none is idle
-        pool.submit(int)
-    started.wait()
-    torch.set_num_threads(threads)  # also that of threads that begin later
+    try:
+        for _ in range(threads):  # one starts a task, as none is idle
+            pool.submit(int)
+        started.wait()
+    except BaseException:  # such as one thread more than the system allows
+        started.abort()  # else those that did start would wait for the others for ever
+        raise
+    finally:
+        torch.set_num_threads(threads)  # also that of threads that begin later
     return pool

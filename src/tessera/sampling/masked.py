@@ -19,6 +19,7 @@ from tessera.errors import UserError
 from tessera.models.maskgit import MaskGIT
 from tessera.sampling.checks import check_engine_inputs
 from tessera.sampling.filters import check_filters, code_log_probs, pick
+from tessera.sampling.noise import sent
 
 ROWS = 4096
 """Positions whose logits exist at once: of 1,029 symbols with all that a draw makes, 150 MB."""
@@ -140,7 +141,7 @@ def sample_masked(
     batch, length = uniforms.shape[0], model.config.length
     counts = hidden_counts(length, steps)
     check_engine_inputs(model, uniforms, noise_shape(length, steps))
-    uniforms = uniforms.to(model.output.weight.device)
+    uniforms = sent(uniforms, model.output.weight.device)
     with torch.inference_mode():
         codes = torch.zeros(batch, length, dtype=torch.long, device=uniforms.device)
         hidden = torch.ones_like(codes, dtype=torch.bool)

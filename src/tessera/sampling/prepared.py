@@ -33,4 +33,4 @@ def prepared(model: Model, rows: int, dtype: torch.dtype) -> Model:
             made.set_submodule(name, copy.deepcopy(layer).to(dtype))
     if dtype != torch.float32:
         made.set_submodule("output", WideLinear(model.output, dtype))
-    return made.requires_grad_(False)
+    return made

@@ -9,10 +9,13 @@ from collections.abc import Callable, Sequence
 
 import torch
 
+from tessera.nn.capture import captured
+
 log = logging.getLogger(__name__)
 
 STEPS = 16
-"""Steps a graph. Each capture first collects garbage, which takes as long as many launches."""
+"""Steps a graph. Each capture first waits for the GPU and gives unused memory back to it, which
+takes as long as many launches."""
 
 Step = Callable[[int], None]
 
@@ -30,16 +33,20 @@ def record(step: Step, positions: Sequence[int]) -> Callable[[], None] | None:
 
     Returns:
         What replays all of them; None, with a reason in the log, where they cannot be recorded.
+
+    Raises:
+        torch.OutOfMemoryError: The GPU has no room for them.
     """
     pool = torch.cuda.graph_pool_handle()
     graphs: list[torch.cuda.CUDAGraph] = []
     try:
         for first in range(0, len(positions), STEPS):
-            graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(graph, pool=pool, capture_error_mode="thread_local"):
+            with captured(pool) as graph:
                 for position in positions[first : first + STEPS]:
                     step(position)
             graphs.append(graph)
+    except torch.OutOfMemoryError:
+        raise
     except RuntimeError as error:
         log.warning("the decoding steps run one by one, they cannot be recorded: %s", error)
         return None

@@ -17,7 +17,8 @@ from tessera.data.points import choose_places, read_points
 from tessera.errors import UserError
 from tessera.io.codebooks import write_codebook
 from tessera.quantize.kmeans import fit_kmeans
-from tessera.quantize.memory import kmeans_memory, require_memory
+from tessera.quantize.memory import require_memory
+from tessera.quantize.sizes import gpu_memory, host_memory
 from tessera.stages.job import Job, add_dask, log, parse_settings, parser, part_file, run
 
 STAGE = "codebook"
@@ -92,8 +93,8 @@ def sample(
                 f"{settings.clusters} clusters: raise `points` of the features, or lower `clusters`"
             )
         sizes = (count, width, settings.clusters, dtype.itemsize, arguments.threads)
-        host, gpu = kmeans_memory(*sizes)
         on_cpu = arguments.device == "cpu"
+        host, gpu = host_memory(*sizes, gpu=not on_cpu), gpu_memory(width, settings.clusters)
         log.info(
             "%d points of %d channels on the %s: takes about %.2f GB of memory%s",
             count, width, "CPU" if on_cpu else "GPU", host / 1e9,

@@ -34,6 +34,17 @@ def image_by_image(function: Callable[[Tensor], Tensor], images: Tensor) -> Tens
     return torch.cat(each(function, images.split(-(-len(images) // threads))))
 
 
+def products_in_bfloat16(encoder: Encoder) -> None:
+    """Keeps the weights of an encoder's products in bfloat16 from now on.
+
+    Autocast would round them to the same numbers for each batch, and on a CPU in each thread.
+    """
+    assert isinstance(encoder, nn.Module)
+    for module in encoder.modules():
+        if isinstance(module, nn.Linear | nn.Conv2d):
+            module.to(torch.bfloat16)
+
+
 class Featurizer:
     """A frozen encoder, and what is read of it.
 
@@ -43,8 +54,8 @@ class Featurizer:
         layer: block whose output is read, counted from the end.
         final_norm: the encoder's last norm follows that block.
         input_size: side that images are resized to, pixels; None leaves them.
-        bfloat16: the encoder's products are made in bfloat16, else in float32. Their weights are
-            then kept in bfloat16 from now on.
+        bfloat16: the encoder's products are made in bfloat16, else in float32; faster where
+            `products_in_bfloat16` keeps their weights so.
 
     Attributes:
         width: channels of a feature.
@@ -63,11 +74,6 @@ class Featurizer:
         self.encoder, self.device, self.width = encoder, device, encoder.width
         self._layer, self._final_norm = layer, final_norm
         self._input_size, self._bfloat16 = input_size, bfloat16
-        if bfloat16 and isinstance(encoder, nn.Module):
-            # As autocast would do it for each batch, and on a CPU in each thread.
-            for module in encoder.modules():
-                if isinstance(module, nn.Linear | nn.Conv2d):
-                    module.to(torch.bfloat16)
         # On the device once: a copy for each batch would make it wait.
         self._mean = torch.tensor(encoder.mean, device=device)
         self._std = torch.tensor(encoder.std, device=device)

@@ -9,7 +9,6 @@ import atexit
 import gc
 import json
 import logging
-import os
 import resource
 import signal
 import sys
@@ -112,10 +111,21 @@ class Job:
         return self._digests[name]
 
     def resume_folder(self, results: Path, micro_batch: int = 0, compiled: bool = False) -> Path:
-        """Folder of the unfinished training of exactly these settings and inputs, cut so."""
-        whole = {"node": self.node, "inputs": self._digests, "micro_batch": micro_batch}
-        key = sha256_json(whole | ({"compiled": True} if compiled else {}))
-        folder = results / "resume" / self.stage / key[:20]
+        """Folder of the unfinished training of exactly these settings and inputs, cut so.
+
+        Raises:
+            UserError: there is a state of compiled blocks, they were not switched off, and cannot
+                be compiled here: another machine can, and beginning anew would lose what there is.
+        """
+        folder, other = (
+            self._resume_folder(results, micro_batch, which) for which in (compiled, not compiled)
+        )
+        if other.exists() and not compiled and getattr(self.arguments, "compile", "no") != "no":
+            raise UserError(
+                f"{other} holds a state of this training with compiled blocks, and here torch does "
+                "not compile: run it where it does (the log says why not), or set "
+                f"execution.{self.stage}.compile to false to begin anew"
+            )
         if not launch.rank():
             # For whoever tidies up: what goes on from here.
             owner = {
@@ -127,13 +137,19 @@ class Job:
                     if other.parent == folder or read_json(other) != owner:
                         continue
                     log.warning(
-                        "%s holds a state of this training with another micro-batch, or from other "
-                        "inputs: it begins anew. To go on from there, stop it and put "
-                        "execution.%s.micro_batch (or, where that is null, gpus) back",
+                        "%s holds a state of this training with another micro-batch, with compiled "
+                        "blocks or without, or from other inputs: it begins anew. To go on from "
+                        "there, stop it and put execution.%s.micro_batch (or, where that is null, "
+                        "gpus) and compile back",
                         other.parent, self.stage,
                     )  # fmt: skip
             write_json(folder / OWNER, owner)
         return folder
+
+    def _resume_folder(self, results: Path, micro_batch: int, compiled: bool) -> Path:
+        whole = {"node": self.node, "inputs": self._digests, "micro_batch": micro_batch}
+        key = sha256_json(whole | ({"compiled": True} if compiled else {}))
+        return results / "resume" / self.stage / key[:20]
 
     def is_made(self) -> bool:
         """Whether the result is there already, of these settings and of the inputs given."""
@@ -360,19 +376,11 @@ def _end_at_once() -> None:
 
 def prepare(threads: int, device: str) -> str:
     """Fixes threads and determinism; returns the device that `auto` stands for."""
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # before CUDA starts
     import torch
 
-    from tessera.uncompiled import spare_compiler
+    from tessera.reproducible import compute_reproducibly
 
-    spare_compiler()
-    torch.set_num_threads(threads)
-    # As `use_deterministic_algorithms(True)`, which would import torch's compiler for it: 2 s.
-    torch.set_deterministic_debug_mode("error")
-    # Else all memory that is allocated is written once more: 3 % of a training step.
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-    # float32 is float32: torch lets convolutions round to TF32 unless told not to.
-    torch.backends.cudnn.allow_tf32 = False
+    compute_reproducibly(threads)
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     elif device.startswith("cuda") and not torch.cuda.is_available():

@@ -86,9 +86,7 @@ def work(job: Job) -> None:
 @torch.inference_mode()
 def reconstruct(model: VQGAN, images: Tensor) -> Tensor:
     """Images → codes → images, all uint8 [B, 3, H, W] on the model's device."""
-    codes = model.quantize(model.encode(images.float() / 255))
-    # Truncated, not rounded, as sample sets are.
-    return (model.decode_codes(codes) * 255).clamp(0, 255).byte()
+    return model.paint(model.quantize(model.encode(images.float() / 255)))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -21,7 +21,7 @@ from tessera.models.maskgit import MaskGIT
 from tessera.models.vqgan import VQGAN
 from tessera.sampling.engine import DTYPES, Engine
 from tessera.sampling.masked import noise_shape, sample_masked
-from tessera.sampling.noise import uniforms
+from tessera.sampling.noise import sent, uniforms
 from tessera.sampling.prepared import prepared
 from tessera.stages.job import Job, log, parser, part_file, run
 from tessera.stages.loading import load_decoder, load_gpt, load_vqgan
@@ -37,7 +37,7 @@ class Sampler:
         settings: How.
         stage1: Draws tokens, or codes where there is no stage 2.
         stage2: Draws codes after tokens.
-        vqgan: Paints codes.
+        vqgan: Paints codes; its decoder is cast to the precision of the settings.
         batch: Most images at once.
     """
 
@@ -55,6 +55,7 @@ class Sampler:
         # For both stages in turn: at full size a cache takes more than all else.
         size = max(it.cache_size(batch) for it in (stage1, stage2) if isinstance(it, GPT))
         dtype = DTYPES[settings.precision]
+        vqgan.decoder.to(dtype)
         memory = torch.empty(size, dtype=dtype, device=self.device)
         self.stage1 = self._engine(stage1, settings.semantic, batch, memory)
         self.stage2: Engine | MaskGIT | None
@@ -68,7 +69,7 @@ class Sampler:
     def labels(self, ids: range) -> Tensor | None:
         """The class of each image: all classes in turn, or None for an unconditional model."""
         classes = self.config.classes
-        return torch.tensor(ids, device=self.device) % classes if classes else None
+        return sent(torch.tensor(ids), self.device) % classes if classes else None
 
     def __call__(self, ids: range) -> "Made":
         """Generates the images with these numbers, without waiting for a GPU."""
@@ -81,9 +82,7 @@ class Sampler:
             codes = self._codes(self.stage2, ids, tokens)
         made["codes"] = codes
         with torch.inference_mode():
-            pixels = self.vqgan.decode_codes(codes)  # [n, 3, H, W], about [0, 1]
-            # Truncated, not rounded, as DiGIT writes its images.
-            made["images"] = (pixels * 255).clamp(0, 255).byte().permute(0, 2, 3, 1).contiguous()
+            made["images"] = self.vqgan.paint(codes).permute(0, 2, 3, 1).contiguous()
         return Made(made)
 
     def _codes(self, stage2: Engine | MaskGIT, ids: range, tokens: Tensor) -> Tensor:

@@ -96,7 +96,7 @@ def train_model(job: Job, processes: Processes) -> None:
     validate = validation_loss(
         len(validation), arguments.micro_batch or 512, training, device, held_out, processes
     )
-    compiled = compiles_layers(job)
+    compiled = compiles_layers(job, processes)
     task = gradient_task(model, loss, training, size, processes, compiled)
     train(
         job, task, training.steps, training.batch, training.seed, task.trained, config, validate,

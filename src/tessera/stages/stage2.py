@@ -106,7 +106,7 @@ def train_model(job: Job, processes: Processes) -> None:
         len(target), arguments.micro_batch or 512, training, arguments.device, held_out, processes
     )
 
-    compiled = compiles_layers(job)
+    compiled = compiles_layers(job, processes)
     task = gradient_task(model, loss, training, size, processes, compiled)
     train(
         job, task, training.steps, training.batch, training.seed, task.trained, model.config,

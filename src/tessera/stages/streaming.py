@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tessera.nn.capture import captured
+
 log = logging.getLogger("tessera")
 
 WARM_UPS = 2
@@ -59,10 +61,11 @@ class Replayed:
     many threads that decode images hold most of the time. A replay is one start.
 
     Args:
-        function: of a tensor on the device, without a wait for the device in it, and without
-            gradients; its result depends on that tensor alone.
-        shape: the shape that is replayed. Others, such as the last batch's, and those on a CPU are
-            computed as ever.
+        function: [B, ...] → [B, ...] on the device, of each row by itself, without a wait for the
+            device in it, and without gradients; its result depends on that tensor alone.
+        shape: the shape that is replayed, from the first batch of it on; so are smaller batches
+            from then on, such as the last one: whose memory would come on top of what the graph
+            keeps. Others, and those on a CPU, are computed as ever.
     """
 
     def __init__(self, function: Callable[[Tensor], Tensor], shape: tuple[int, ...]) -> None:
@@ -71,9 +74,12 @@ class Replayed:
 
     def __call__(self, x: Tensor) -> Tensor:
         """The result; a replay writes it over the result before."""
-        if not x.is_cuda or x.shape != self._shape:
+        missing = self._shape[0] - len(x)
+        if not x.is_cuda or x.shape[1:] != self._shape[1:] or missing < 0:
             return self._function(x)
         if self._replay is None:
+            if missing:
+                return self._function(x)
             self._replay = self._recorded(x)
         return self._replay(x)
 
@@ -86,17 +92,19 @@ class Replayed:
             for _ in range(WARM_UPS):
                 self._function(given)
         torch.cuda.current_stream().wait_stream(side)
-        graph = torch.cuda.CUDAGraph()
         try:
-            with torch.cuda.graph(graph, capture_error_mode="thread_local"):
+            with captured() as graph:
                 made = self._function(given)
+        except torch.OutOfMemoryError:
+            raise
         except RuntimeError as error:  # such as an encoder of timm that reads a number back
             log.warning("each kernel is started by itself, they cannot be recorded: %s", error)
             return self._function
 
         def replay(images: Tensor) -> Tensor:
-            given.copy_(images)
+            count = len(images)
+            given[:count] = images  # rows after them are of a batch before, and of no consequence
             graph.replay()
-            return made
+            return made[:count]
 
         return replay

@@ -10,7 +10,13 @@ from tessera.config.lineage import reading_node
 from tessera.config.tokenizers import Features, PublishedCodebook, Reading
 from tessera.errors import UserError
 from tessera.io.files import read_json
-from tessera.stages.featurizing import Featurizer, Tokenizer, codebook_tokenizer, unit
+from tessera.stages.featurizing import (
+    Featurizer,
+    Tokenizer,
+    codebook_tokenizer,
+    products_in_bfloat16,
+    unit,
+)
 from tessera.stages.job import Job, parse_settings
 from tessera.stages.loading import load_centroids, load_encoder, load_vqgan
 
@@ -25,13 +31,17 @@ def open_featurizer(node: dict[str, Any], folder: Path, device: str) -> Featuriz
     """
     kind = Features if node["stage"] == "features" else PublishedCodebook
     settings: Reading = parse_settings(kind, node)
+    encoder = load_encoder(folder, device)
+    bfloat16 = settings.precision == "bfloat16"
+    if bfloat16:
+        products_in_bfloat16(encoder)
     return Featurizer(
-        load_encoder(folder, device),
+        encoder,
         device,
         layer=settings.layer,
         final_norm=settings.final_norm,
         input_size=settings.input_size,
-        bfloat16=settings.precision == "bfloat16",
+        bfloat16=bfloat16,
     )
 
 

@@ -41,9 +41,9 @@ def add_updates(parser: ArgumentParser) -> None:
     )
 
 
-def compiles_layers(job: Job) -> bool:
-    """Whether this job compiles the blocks of its transformer; the card does not say."""
-    return compiles(job.arguments.compile, job.arguments.device)
+def compiles_layers(job: Job, processes: Processes) -> bool:
+    """Whether this job compiles the blocks of its transformer: all its processes, or none."""
+    return not processes.any(not compiles(job.arguments.compile, job.arguments.device))
 
 
 def decoder_sizes(shape: TransformerShape, positions: int) -> dict[str, Any]:
@@ -260,7 +260,7 @@ def train(
             "final": final,
             "validation": validation,
         },
-        run={"resumed_at": started, "processes": processes.count},
+        run={"resumed_at": started, "processes": processes.count, "compiled": compiled},
     )
     Checkpoint(folder).remove()
     if validation:

@@ -88,7 +88,8 @@ def of_autoencoder(job: Job, images: Tensor) -> Show | None:
     def show(model: nn.Module) -> dict[str, Pixels]:
         assert isinstance(model, VQGAN)
         given = originals.to(model.quantize.embedding.weight.device).float() / 255
-        codes = torch.cat([model.quantize(model.encode(some)) for some in _chunks(model, given)])
+        pieces = given.split(_most(model))
+        codes = torch.cat([model.quantize(model.encode(some)) for some in pieces])
         return {
             "originals_above_reconstructions": _alternate(_last(originals), paint(model, codes))
         }
@@ -164,12 +165,11 @@ def paint(vqgan: VQGAN, codes: Tensor) -> Pixels:
     """The images of codes [n, L], uint8 [n, H, W, 3]."""
     codes = codes.to(vqgan.quantize.embedding.weight.device)
     with torch.inference_mode():
-        made = [vqgan.decode_codes(some) for some in _chunks(vqgan, codes)]
-    return _last((torch.cat(made) * 255).clamp(0, 255).byte())
+        return _last(vqgan.paint(codes, _most(vqgan)))
 
 
-def _chunks(vqgan: VQGAN, tensor: Tensor) -> tuple[Tensor, ...]:
-    return tensor.split(max(1, AT_ONCE // vqgan.config.resolution**2))
+def _most(vqgan: VQGAN) -> int:
+    return max(1, AT_ONCE // vqgan.config.resolution**2)
 
 
 def _last(images: Tensor) -> Pixels:

@@ -58,6 +58,9 @@ def with_compiled_layers(model: M) -> M:
     Returns:
         A model that shares all parameters and modules with `model`: what trains one trains both.
     """
+    if torch.are_deterministic_algorithms_enabled():
+        # Stages ask for them without the compiler's modules; its own choices hear of it only so.
+        torch.use_deterministic_algorithms(True)
     twin = copy.copy(model)
     twin._modules = dict(model._modules)
     layers = cast(nn.ModuleList, model.layers)

@@ -1,6 +1,7 @@
 """Feature extractors of the fidelity metrics."""
 
 import hashlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from tessera.metrics.extractors import (
     inception_extractor,
     weights_digest,
 )
+from tessera.metrics.inception import PASS
 from tessera.models.classifier import Classifier, ClassifierConfig
 
 
@@ -61,6 +63,20 @@ def test_a_set_may_come_in_pieces(extractor: Extractor, size: int) -> None:
     assert done[-1] == 10
     with pytest.raises(UserError, match="the set is empty"):
         extract(extractor, iter(()))
+
+
+def test_pieces_are_made_without_gradients(extractor: Extractor) -> None:
+    """Like everything in the caller's thread; what holds for that says nothing of another one."""
+    enabled = []
+
+    def pieces() -> Iterator[torch.Tensor]:
+        for start in (0, 5):
+            enabled.append(torch.is_grad_enabled())
+            yield IMAGES[start : start + 5]
+
+    extract(extractor, pieces())
+    assert enabled == [False, False]
+    assert torch.is_grad_enabled()
 
 
 def test_digest_tells_weights_apart(extractor: Extractor) -> None:
@@ -126,6 +142,20 @@ def test_inception_loads_a_local_file(
         assert (found - expected).norm() < 2e-6 * expected.norm()
     assert (extractor.name, extractor.digest) == ("inception-v3-compat", digest)
     assert seen.features.dtype == torch.float32
+
+
+def test_another_network_of_torch_fidelity(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One whose parts have another order is refused, and the file of weights is not blamed."""
+
+    def build(network: torch.nn.Module, *_: object, **__: object) -> None:
+        torch.nn.Module.__init__(network)
+        for name in ("fc", *PASS):
+            network.add_module(name, torch.nn.Identity())
+
+    monkeypatch.setattr(FeatureExtractorInceptionV3, "__init__", build)
+    torch.save({}, tmp_path / "weights.pth")
+    with pytest.raises(UserError, match="Inception network of this torch-fidelity"):
+        inception_extractor(tmp_path / "weights.pth")
 
 
 @pytest.mark.slow

@@ -1,7 +1,9 @@
 """Frozen encoders and their input."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier, Event
 from typing import Any
 
 import numpy as np
@@ -195,6 +197,33 @@ def test_positions_are_given_back() -> None:
     assert encoder.model.pos_embed is table
     encoder.model.blocks[0]._forward_pre_hooks.clear()
     assert torch.equal(encoder.features(native), before)
+
+
+def test_threads_do_not_disturb_each_other() -> None:
+    """The second to enter goes on when the first has left, with positions for its own grid."""
+    encoder, images = timm_encoder(), torch.randn(1, 3, 42, 42)
+    expected = encoder.features(images)
+    entered, both, left = Event(), Barrier(2), Event()
+
+    def halt(*_: Any) -> None:
+        entered.set()
+        if both.wait(60):  # 0 is who came first
+            assert left.wait(60)
+
+    def features() -> torch.Tensor:
+        made = encoder.features(images)
+        left.set()
+        return made
+
+    halting = encoder.model.patch_embed.register_forward_hook(halt)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(features)
+        assert entered.wait(60)
+        second = pool.submit(features)
+        assert first.result().equal(expected)
+        assert second.result().equal(expected)
+    halting.remove()
+    assert encoder.features(images).equal(expected)
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,24 @@ def test_forward_and_gradient_share_the_mask(dtype):
     torch.testing.assert_close(x.grad, torch.where(stays, factor, torch.zeros((), dtype=dtype)))
 
 
+def test_a_sum_is_that_of_the_parts():
+    """The residual + forward(x) with the same draws, and its gradients, to rounding."""
+    residual, x = (torch.randn(5, 7, 3, requires_grad=True) for _ in range(2))
+    layer, results = Dropout(0.4), []
+    for add in (layer.add, lambda r, x: r + layer(x)):
+        torch.manual_seed(1)
+        y = add(residual, x)
+        results.append((y, *torch.autograd.grad(y.square().sum(), (residual, x))))
+    torch.testing.assert_close(*results)
+    assert torch.equal(layer.eval().add(residual, x), residual + x)
+
+
+def test_a_sum_of_two_types_has_the_wider():
+    """Under autocast a branch is of 16 bits and the residual of 32."""
+    y = Dropout(0.4).add(torch.zeros(4, 4), torch.ones(4, 4, dtype=torch.bfloat16))
+    assert y.dtype == torch.float32
+
+
 def test_a_seed_repeats():
     """The same seed gives the same mask, whatever the number of threads; another seed another."""
     first = kept(0.1)

@@ -17,7 +17,7 @@ from tessera.plan.estimate import Planner
 from tessera.plan.others import codebook
 from tessera.plan.tasks import task_of
 from tessera.plan.transformers import DecoderSize
-from tessera.quantize.memory import kmeans_memory
+from tessera.quantize.sizes import gpu_memory, host_memory
 
 REPO = Path(__file__).parents[3]
 IMAGES = 8
@@ -66,15 +66,26 @@ def test_activations_of_a_vqgan() -> None:
     assert IMAGES * network.saved == pytest.approx(found, rel=0.2)
 
 
-def test_kmeans_is_what_the_stage_asks_for() -> None:
-    """The stage refuses to start with less."""
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+@pytest.mark.parametrize("gpus", [0, 1])
+def test_kmeans_is_what_the_stage_asks_for(gpus: int, dtype: str) -> None:
+    """The stage refuses to start with less; on a GPU the points are to stay there."""
     config = load([REPO / "configs/imagenet-base.yaml"])
-    sizes = (2_097_152, 768, 8192)
+    (name,) = config.features
+    asked = config.execution["codebook"].model_copy(update={"gpus": gpus})
+    stored = config.features[name].model_copy(update={"dtype": dtype})
+    config = config.model_copy(
+        update={
+            "execution": config.execution | {"codebook": asked},
+            "features": {name: stored},
+        }
+    )
+    itemsize = int(dtype.removeprefix("float")) // 8
     threads = config.execute("codebook").threads
-    host, gpu = kmeans_memory(*sizes, itemsize=2, threads=threads)
     found = codebook(config, task_of(config, "codebook", {"codebook": "k8192"}))
-    assert found.memory == pytest.approx(host + RUNTIME["torch"], rel=1e-6)
-    assert found.gpu == pytest.approx(gpu + 2 * 768 * 2_097_152, rel=1e-6)
+    host = host_memory(2_097_152, 768, 8192, itemsize, threads, gpu=bool(gpus))
+    assert found.memory == host + RUNTIME["torch"]
+    assert found.gpu == gpus * (gpu_memory(768, 8192) + itemsize * 768 * 2_097_152)
 
 
 @pytest.mark.parametrize(("asked", "read"), [(65_536, 65_536), (9_000_000, 2_097_152)])
@@ -87,7 +98,7 @@ def test_kmeans_over_a_sample(asked: int, read: int) -> None:
     products = 2 * read * 8192 * 768 * (sampled.iterations + 1)
     assert found.float32 == products
     threads = config.execute("codebook").threads
-    host, _ = kmeans_memory(read, 768, 8192, itemsize=2, threads=threads)
+    host = host_memory(read, 768, 8192, itemsize=2, threads=threads, gpu=True)
     assert found.memory == pytest.approx(host + RUNTIME["torch"], rel=1e-6)
 
 

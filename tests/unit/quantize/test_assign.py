@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from tessera.quantize.assign import block_rows, closest, nearest, table_of, tf32_halves
+from tessera.quantize.assign import closest, nearest, table_of, tf32_halves
 from tessera.quantize.oracle import assign
 
 GPU = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")]
@@ -66,13 +66,6 @@ def test_inference_mode_and_threads() -> None:
     assert torch.get_num_threads() == threads
 
 
-def test_rows_of_a_block() -> None:
-    """4 MiB of scores for each thread, but never fewer rows than a product needs."""
-    assert block_rows(1024, "cpu") == 1024
-    assert block_rows(8192, "cpu") == 512
-    assert block_rows(8192, "cuda") == 16_384
-
-
 def test_halves_that_tf32_holds() -> None:
     """Both have at most 13 bits, add up exactly, and replace a float32 product to 2^-21."""
     torch.manual_seed(0)
@@ -85,6 +78,25 @@ def test_halves_that_tf32_holds() -> None:
     kept = (upper + tf32_halves(lower)[0]).double()  # what a GPU multiplies with
     error = (points.double() @ (kept - centroids.double()).T).abs()
     assert (error <= 2**-21 * points.norm(dim=1)[:, None] * centroids.norm(dim=1)).all()
+
+
+def test_halves_keep_every_mantissa_to_21_bits() -> None:
+    """All 2^23 of them, where the rest's last bits are cut off and not rounded: the worst case."""
+    numbers = (torch.arange(2**23, dtype=torch.int32) + (127 << 23)).view(torch.float32)
+    _, lower = tf32_halves(numbers)
+    cut = lower - tf32_halves(lower)[0]
+    assert (cut / numbers).abs().max() < 2**-21
+
+
+@pytest.mark.parametrize("halved", [False, True])
+def test_scores_are_written_where_they_shall_be(halved: bool) -> None:
+    """Each thread has one buffer, whatever the table."""
+    torch.manual_seed(0)
+    points, buffer = torch.randn(20, 8), torch.empty(20, 5)
+    table = table_of(torch.randn(5, 8), halved)
+    scores = table.scores(points, buffer)
+    assert scores.data_ptr() == buffer.data_ptr()
+    assert torch.equal(scores, table.scores(points))
 
 
 def test_halved_table_has_the_same_scores() -> None:

@@ -12,7 +12,7 @@ import torch
 from tessera.errors import UserError
 from tessera.quantize.kmeans import check_finite, fit_kmeans, usage_entropy
 from tessera.quantize.oracle import assign, lloyd
-from tessera.quantize.pages import PAGE_BYTES
+from tessera.quantize.sizes import PAGE_BYTES
 
 
 def blobs(count: int = 600, seed: int = 0) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The memory of a K-Means."""
+"""Whether there is enough memory for a K-Means, and whether it takes what is said."""
 
 import subprocess
 import sys
@@ -7,33 +7,12 @@ from types import SimpleNamespace
 import pytest
 
 from tessera.errors import UserError
-from tessera.quantize.memory import has_room, kmeans_memory, require_memory
+from tessera.quantize.memory import has_room, require_memory
+from tessera.quantize.sizes import gpu_memory, host_memory
 
 FULL = {"points": 256 * 16_384, "width": 1024, "clusters": 16_384}
 """K-Means of DiGIT's larger codebook: faiss's 256 points a centroid."""
 ASKED = FULL | {"itemsize": 4, "threads": 1}
-
-
-def test_full_size_fits_one_gpu_of_80_gb():
-    """The points alone are 17.18 GB on the host; the GPU holds the centroids and pages."""
-    host, gpu = kmeans_memory(**FULL)
-    points = 4_194_304 * 1024 * 4
-    centroids = 16_384 * 1024 * 4
-    assert 7 * centroids < gpu < 4e9 < 80e9
-    assert points < host < 1.06 * points
-
-
-def test_points_of_16_bits_take_half():
-    """Of the host; a GPU works on pages of float32 either way."""
-    half, whole = kmeans_memory(**FULL, itemsize=2), kmeans_memory(**FULL, itemsize=4)
-    assert whole[0] - half[0] == 4_194_304 * 1024 * 2
-    assert whole[1] == half[1]
-
-
-def test_each_thread_has_its_scores():
-    """Of 512 points and 16,384 centroids, and a copy in the making."""
-    one, four = (kmeans_memory(**FULL, threads=threads)[0] for threads in (1, 4))
-    assert four - one == 3 * 2 * 512 * 16_384 * 4
 
 
 @pytest.fixture
@@ -77,13 +56,26 @@ def test_too_little_memory_on_a_gpu(machine):
     require_memory(**ASKED, device="cuda")
 
 
+def test_a_gpu_needs_pinned_pages_and_no_scores(machine):
+    """16 threads of the CPU, which have nothing to do, change nothing."""
+    least = host_memory(**ASKED, gpu=True)
+    many = ASKED | {"threads": 16}
+    assert host_memory(**many) > least
+    machine(least, 4e9)
+    require_memory(**many, device="cuda")
+    machine(least - 1, 4e9)
+    with pytest.raises(UserError, match="GB of memory"):
+        require_memory(**many, device="cuda")
+
+
 def test_points_stay_on_a_gpu_that_has_room(machine):
     """Beside what the work takes; never on the CPU, where they are."""
     points = 4 * 1024 * 4_194_304
-    machine(64e9, points + kmeans_memory(**FULL)[1])
+    room = points + gpu_memory(FULL["width"], FULL["clusters"])
+    machine(64e9, room)
     assert has_room(**FULL, itemsize=4, device="cuda")
     assert not has_room(**FULL, itemsize=4, device="cpu")
-    machine(64e9, points + kmeans_memory(**FULL)[1] - 1)
+    machine(64e9, room - 1)
     assert not has_room(**FULL, itemsize=4, device="cuda")
     assert has_room(**FULL, itemsize=2, device="cuda")
 
@@ -118,5 +110,5 @@ def test_a_measured_run():
     command = [sys.executable, "-c", MEASURE, *map(str, size.values())]
     made = subprocess.run(command, capture_output=True, text=True, check=True)
     measured = int(made.stdout)
-    said, _ = kmeans_memory(**size, threads=2)
+    said = host_memory(**size, threads=2)
     assert 0.7 * said < measured < said

@@ -70,7 +70,7 @@ def test_equals_the_plain_loop(kind: str, filters: dict[str, Any]) -> None:
 
 def test_prefixes_are_fed_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """Seven prefixes with their start symbols, two at a time, give the same codes."""
-    monkeypatch.setattr(engine, "PREFILL_TOKENS", 2 * (P + 1))
+    monkeypatch.setitem(engine.PREFILL_TOKENS, "cpu", 2 * (P + 1))
     model, extra = build("prefix"), inputs("prefix", 7)
     u = uniforms(0, "t", range(7), (L,))
     expected = sample_autoregressive(model, u, **extra)
@@ -169,6 +169,17 @@ def test_what_cannot_be_recorded_is_told(
     assert [record.getMessage() for record in caplog.records] == [
         "the decoding steps run one by one, they cannot be recorded: no stream"
     ]
+
+
+def test_no_memory_is_no_reason_to_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The user is to know that the batch is too large."""
+
+    def refuse() -> None:
+        raise torch.OutOfMemoryError("much")
+
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", refuse)
+    with pytest.raises(torch.OutOfMemoryError):
+        replay.record(lambda position: None, range(40))
 
 
 def test_errors() -> None:

@@ -7,7 +7,13 @@ import torch
 
 from tessera.models.encoders import preprocess
 from tessera.models.vit import VisionTransformer, ViTConfig
-from tessera.stages.featurizing import Featurizer, codebook_tokenizer, image_by_image, unit
+from tessera.stages.featurizing import (
+    Featurizer,
+    codebook_tokenizer,
+    image_by_image,
+    products_in_bfloat16,
+    unit,
+)
 from tessera.stages.streaming import Replayed
 
 CONFIG = ViTConfig(image_size=28, patch_size=7, width=32, depth=3, heads=2, layer_scale=1.0)
@@ -55,10 +61,21 @@ def test_features_are_those_of_the_plain_call(encoder, pixels, threads, device, 
     """To the last bit: images by the thread, means on the device, weights cast once."""
     encoder, pixels = encoder.to(device), pixels.to(device)
     expected = plain(encoder, pixels, **options)
-    featurizer = Featurizer(copy.deepcopy(encoder), device, **options)
+    kept = copy.deepcopy(encoder)
+    if options.get("bfloat16"):
+        products_in_bfloat16(kept)
+        assert kept.blocks[0].mlp.fc1.weight.dtype == torch.bfloat16
+    featurizer = Featurizer(kept, device, **options)
     assert featurizer(pixels).equal(expected)
     assert featurizer(pixels.float() / 255).equal(expected)
     assert expected.shape == (9, featurizer.grid(35)[0] ** 2, 32)
+
+
+def test_the_encoder_stays_as_it_is(encoder, pixels):
+    """One encoder is read in bfloat16 and then in float32, by two featurizers."""
+    rounded, exact = plain(encoder, pixels, bfloat16=True), plain(encoder, pixels)
+    assert Featurizer(encoder, "cpu", bfloat16=True)(pixels).equal(rounded)
+    assert Featurizer(encoder, "cpu")(pixels).equal(exact)
 
 
 @pytest.mark.parametrize("device", DEVICES)

@@ -43,7 +43,12 @@ def test_a_training_with_compiled_layers_is_that_without(eager):
     torch.testing.assert_close(*losses, atol=1e-6, rtol=0)
     assert states[0].keys() == states[1].keys()
     for name in states[0]:
-        torch.testing.assert_close(states[0][name], states[1][name], atol=1e-5, rtol=0)
+        one, two = states[0][name], states[1][name]
+        if name.endswith("qkv.bias"):
+            # That of the keys moves all scores of a position alike: its gradient is mere rounding,
+            # which AdamW enlarges to whole steps.
+            one, two = (torch.cat((bias[:16], bias[32:])) for bias in (one, two))
+        torch.testing.assert_close(one, two, atol=1e-5, rtol=0)
 
 
 def test_the_twin_shares_the_parameters():
@@ -54,6 +59,21 @@ def test_the_twin_shares_the_parameters():
     assert list(model.layers) == layers
     for one, two in zip(model.parameters(), twin.parameters(), strict=True):
         assert one is two
+
+
+def test_the_compiler_hears_of_determinism(monkeypatch):
+    """A stage asks for it as `prepare` does; the compiler's own setting follows."""
+    from torch._inductor import config
+
+    monkeypatch.setattr(config, "deterministic", False)
+    mode = torch.get_deterministic_debug_mode()
+    torch.set_deterministic_debug_mode("error")
+    try:
+        with_compiled_layers(GPT(CONFIG))
+        assert config.deterministic
+        assert torch.get_deterministic_debug_mode() == 2
+    finally:
+        torch.set_deterministic_debug_mode(mode)
 
 
 @pytest.mark.parametrize(
