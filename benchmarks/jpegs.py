@@ -18,7 +18,7 @@ import torch
 from PIL import Image
 
 from benchmarks.harness import Figure
-from benchmarks.limits import fastest
+from benchmarks.limits import sustained
 from tessera.data.decoding import batches
 from tessera.data.records import Record, held
 from tessera.data.shards import pack, read_shard
@@ -123,13 +123,13 @@ def nvjpeg(shard: Path, device: str, decoding: float, left: list[str]) -> list[F
     try:
         from torchvision.io import ImageReadMode, decode_jpeg
 
-        seconds = fastest(lambda: decode_jpeg(tensors, ImageReadMode.RGB, device=device), device, 3)
+        seconds = sustained(lambda: decode_jpeg(tensors, ImageReadMode.RGB, device=device), device)
     except (ImportError, RuntimeError) as error:
         left.append(f"nvJPEG: {error}")
         return []
     return [
         Figure(
             name="nvJPEG, without resizing", value=len(tensors) / seconds, unit="images/s",
-            against="Pillow on all cores, with resizing", other=decoding, repeats=3,
+            against="Pillow on all cores, with resizing", other=decoding,
         )
     ]  # fmt: skip

@@ -12,6 +12,8 @@ from benchmarks.harness import wait
 MATRIX_SIZE = {"cpu": 2048, "cuda": 8192}
 READ_BYTES = {"cpu": 2**28, "cuda": 2**32}
 COLUMNS = 1024
+SECONDS = {"cpu": 4.0, "cuda": 0.5}
+"""For which a limit is measured."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ def matrix_rate(dtype: torch.dtype, device: str) -> float:
     """FLOP/s of a large square product: the rate that "share of the matrix rate" refers to."""
     size = MATRIX_SIZE[torch.device(device).type]
     product = Product(size, size, size)
-    return product.flops / fastest(multiply([product], dtype, device), device, 9)
+    return product.flops / sustained(multiply([product], dtype, device), device)
 
 
 def bandwidth(device: str) -> float:
@@ -66,20 +68,26 @@ def bandwidth(device: str) -> float:
     """
     matrix = torch.zeros(READ_BYTES[torch.device(device).type] // 4 // COLUMNS, COLUMNS)
     matrix, vector = matrix.to(device), torch.zeros(COLUMNS, device=device)
-    return 4 * matrix.numel() / fastest(lambda: matrix.mv(vector), device, 9)
+    return 4 * matrix.numel() / sustained(lambda: matrix.mv(vector), device)
 
 
-def fastest(work: Callable[[], object], device: str, repeats: int) -> float:
-    """Seconds of the fastest of `repeats`, after one that does not count.
+def sustained(work: Callable[[], object], device: str, least: float | None = None) -> float:
+    """Seconds of a call, when it is called again and again, after one call that does not count.
 
-    The fastest, not the median: it stands for what the machine can do.
+    The mean of some seconds, not the fastest: a shared machine is twice as fast for moments, which
+    no longer work can be.
+
+    Args:
+        work: what is called.
+        device: where it runs.
+        least: seconds that it is called for at least; absent, those of `SECONDS`.
     """
     work()
-    best = float("inf")
-    for _ in range(repeats):
-        wait(device)
-        start = time.perf_counter()
+    wait(device)
+    least = SECONDS[torch.device(device).type] if least is None else least
+    start, calls = time.perf_counter(), 0
+    while (seconds := time.perf_counter() - start) < least or not calls:
         work()
         wait(device)
-        best = min(best, time.perf_counter() - start)
-    return best
+        calls += 1
+    return seconds / calls

@@ -26,18 +26,25 @@ def test_products_are_done_as_often_as_they_count(monkeypatch):
     assert done == [((2, 3), (5, 3), torch.bfloat16)] * 2 + [((7, 1), (1, 1), torch.bfloat16)]
 
 
-def test_the_fastest_repeat_counts(monkeypatch):
-    """Three repeats of 3, 1 and 2 s, after one that nobody times."""
-    clock = iter([0.0, 3.0, 10.0, 11.0, 20.0, 22.0])
+def test_the_mean_of_some_seconds_counts(monkeypatch):
+    """Calls until 2 s have passed, after one that nobody times."""
+    clock = iter([0.0, 0.1, 1.0, 2.4])
     runs = []
     monkeypatch.setattr(limits.time, "perf_counter", lambda: next(clock))
-    assert limits.fastest(lambda: runs.append(1), "cpu", 3) == 1.0
-    assert len(runs) == 4
+    assert limits.sustained(lambda: runs.append(1), "cpu", 2.0) == 1.2
+    assert len(runs) == 3
+
+
+def test_work_that_takes_longer_is_called_once(monkeypatch):
+    """However few seconds are asked for."""
+    clock = iter([0.0, 0.0, 5.0])
+    monkeypatch.setattr(limits.time, "perf_counter", lambda: next(clock))
+    assert limits.sustained(lambda: None, "cpu", 0.0) == 5.0
 
 
 def test_rates_follow_from_the_seconds(monkeypatch):
     """Operations over seconds; bytes read over seconds."""
-    monkeypatch.setattr(limits, "fastest", lambda *_: 0.5)
+    monkeypatch.setattr(limits, "sustained", lambda *_: 0.5)
     monkeypatch.setattr(limits, "MATRIX_SIZE", {"cpu": 10})
     monkeypatch.setattr(limits, "READ_BYTES", {"cpu": 100 * 4 * limits.COLUMNS})
     assert limits.matrix_rate(torch.float32, "cpu") == pytest.approx(4000)
