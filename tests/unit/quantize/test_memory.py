@@ -106,7 +106,7 @@ def test_a_measured_run():
 
     The indices that the stage keeps, and that the formula counts, are not in this run.
     """
-    size = {"points": 600_000, "width": 128, "clusters": 64}
+    size = {"points": 1_200_000, "width": 128, "clusters": 64}
     command = [sys.executable, "-c", MEASURE, *map(str, size.values())]
     made = subprocess.run(command, capture_output=True, text=True, check=True)
     measured = int(made.stdout)
