@@ -34,11 +34,11 @@ COSTS: dict[str, Callable[[Config, Task], Cost]] = {
 }
 
 START = {
-    "shards": 2.0, "published": 1.2, "encoder": 4.0, "features": 6.0, "codebook": 2.8,
-    "autoencoder": 4.0, "tokens": 6.0, "usage": 2.5, "stage1": 4.0, "stage2": 4.0, "sampling": 6.0,
-    "samples": 1.6, "extractor": 6.0, "evaluation": 6.5, "neighbours": 6.5,
-    "reconstruction": 6.5, "probe": 7.0, "stability": 6.0, "projections": 1.0, "patches": 1.5,
-    "tables": 0.6, "figures": 6.5, "index": 0.9,
+    "shards": 2.0, "published": 1.2, "encoder": 3.0, "features": 3.0, "codebook": 2.8,
+    "autoencoder": 3.5, "tokens": 3.0, "usage": 1.0, "stage1": 3.0, "stage2": 3.0, "sampling": 2.6,
+    "samples": 1.6, "extractor": 3.0, "evaluation": 3.6, "neighbours": 3.6,
+    "reconstruction": 3.8, "probe": 3.0, "stability": 2.8, "projections": 1.0, "patches": 1.5,
+    "tables": 1.0, "figures": 9.0, "index": 0.9,
 }  # fmt: skip
 """Seconds from a job's start to its first work, and from its last to its end: the interpreter, the
 imports, models and cards. Of a 2.8 GHz Xeon: the smallest jobs of each stage, less their work."""

@@ -3,8 +3,7 @@
 The seconds are those of Snakemake's `benchmarks/` of two runs on two cores of a 2.8 GHz Xeon (Ice
 Lake, no GPU), summed over the jobs of each stage: `make demo`, two jobs of one thread at once, and
 `make imagenet-shape`, one job of two threads at a time. No finished run corrects the estimates, and
-the CPU's speed is the table's: nothing is measured here. The stage `codebook` was measured later,
-by itself: the median of three jobs.
+the CPU's speed is the table's: nothing is measured here.
 """
 
 import json
@@ -20,18 +19,18 @@ from tessera.plan.table import plan
 REPO = Path(__file__).parents[3]
 
 DEMO = {
-    "shards": 3.6, "encoder": 37.5, "features": 7.8, "codebook": 3.4, "autoencoder": 73.4,
-    "tokens": 31.2, "stage1": 180.8, "stage2": 146.2, "sampling": 65.1, "samples": 10.4,
-    "extractor": 16.1, "evaluation": 53.1, "reconstruction": 7.8, "probe": 23.2, "stability": 17.5,
-    "tables": 0.6, "figures": 6.9,
+    "shards": 4.3, "encoder": 37.7, "features": 3.8, "codebook": 3.6, "autoencoder": 69.1,
+    "tokens": 16.2, "stage1": 151.4, "stage2": 116.6, "sampling": 42.8, "samples": 11.4,
+    "extractor": 11.0, "evaluation": 29.1, "reconstruction": 4.7, "probe": 13.3,
+    "stability": 12.7, "tables": 1.1, "figures": 9.4,
 }  # fmt: skip
-DEMO_TOTAL = 360
-"""From the first job's start to the last one's end, without the stage `usage`."""
+DEMO_TOTAL = 281
+"""From Snakemake's start to the last job's end."""
 
 REHEARSAL = {
-    "features": 19.3, "codebook": 5.4, "tokens": 158.5, "stage1": 98.9, "stage2": 91.4,
-    "sampling": 178.4, "samples": 6.1, "evaluation": 45.8, "reconstruction": 53.1, "probe": 12.8,
-    "stability": 19.8, "figures": 5.1,
+    "features": 14.9, "codebook": 6.4, "tokens": 131.3, "stage1": 54.1, "stage2": 51.6,
+    "sampling": 138.9, "samples": 6.3, "evaluation": 30.9, "neighbours": 13.1,
+    "reconstruction": 47.4, "probe": 9.3, "stability": 15.4, "figures": 10.7,
 }  # fmt: skip
 """Without jobs of less than two seconds."""
 
