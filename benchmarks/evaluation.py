@@ -3,6 +3,7 @@
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -37,9 +38,7 @@ def measure(device: str, full: bool) -> Report:
     """Evaluation of a sample set beside its limits."""
     images, batch = IMAGES[full], BATCH[full]
     sizes = {"images": images, "batch": batch, "side": SIDE}
-    try:
-        import torch_fidelity  # noqa: F401
-    except ImportError:
+    if find_spec("torch_fidelity") is None:
         return Report(benchmark="evaluation", sizes=sizes, figures=[], left_out=[LEFT_OUT])
     with tempfile.TemporaryDirectory() as folder:
         weights = random_weights(Path(folder) / "weights.pth")

@@ -13,10 +13,11 @@ from benchmarks.harness import Figure, Report, Timing, fast_bfloat16, main, time
 from benchmarks.limits import matrix_rate, multiply
 from benchmarks.originals import OriginalGPT, OriginalStep, as_torch_comes, tokenize
 from tessera.allocator import keep_freed_memory
-from tessera.data.batches import batch_indices, on_device
+from tessera.data.batches import batch_indices
 from tessera.models.decoder_config import Size
 from tessera.models.gpt import GPT, SIZES, GPTConfig
 from tessera.models.vit import DINOV2_SIZES, VisionTransformer, ViTConfig
+from tessera.nn.transfer import sent
 from tessera.train.compiling import can_compile
 from tessera.train.optimizers import adamw
 from tessera.train.task import GradientTask
@@ -78,7 +79,7 @@ def updates(
     count = iter(range(10**9))
 
     def loss(network: nn.Module, step: int, micro: int) -> dict[str, Tensor]:
-        chosen = on_device(batch_indices(IMAGES, batch, 0, step), device)
+        chosen = sent(batch_indices(IMAGES, batch, 0, step), device)
         return {"loss": network(codes[chosen].long(), None, None, SMOOTHING)}
 
     task = GradientTask(

@@ -21,6 +21,6 @@ def keep_freed_memory() -> None:
     except (AttributeError, OSError):
         return
     mallopt(_MMAP_MAX, 0)  # no block of its own for a large tensor
-    mallopt(_ARENA_MAX, 1)  # the thread of the backward pass takes from the same memory
+    mallopt(_ARENA_MAX, 1)  # what one thread has freed serves all others too
     mallopt(_TRIM_THRESHOLD, -1)
     mallopt(_TOP_PAD, 64 * 2**20)

@@ -22,7 +22,7 @@ _GUARDED = ("add_param_group", "load_state_dict", "state_dict", "zero_grad")
 def spare_compiler() -> None:
     """Takes the guards off the optimisers that trainings use, in this process.
 
-    Where torch has other guards than are known here, they stay, and cost what they cost.
+    Guards that are not known here, of another torch, stay on.
     """
     for name in _GUARDED:
         plain = inspect.unwrap(getattr(Optimizer, name))

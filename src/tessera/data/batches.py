@@ -30,14 +30,6 @@ def batch_indices(count: int, batch: int, seed: int, step: int) -> Tensor:
     return torch.from_numpy(np.concatenate(pieces))
 
 
-def on_device(indices: Tensor, device: str) -> Tensor:
-    """Moves what a host has drawn to a device; the host does not wait for what a GPU still does."""
-    if torch.device(device).type != "cuda":
-        return indices.to(device)
-    # From memory that may be swapped out, or as an index as it is, torch would wait.
-    return indices.pin_memory().to(device, non_blocking=True)
-
-
 @lru_cache(maxsize=2)  # a permutation of ImageNet takes 20 ms, an update asks for one each time
 def _order(count: int, seed: int, epoch: int) -> np.ndarray:
     return np.random.Generator(np.random.PCG64([seed, epoch])).permutation(count)

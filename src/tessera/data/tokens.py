@@ -12,9 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tessera.data.batches import batch_indices, on_device
+from tessera.data.batches import batch_indices
 from tessera.errors import UserError
 from tessera.io.parts import read_part
+from tessera.nn.transfer import sent
 
 
 @dataclass(frozen=True)
@@ -127,6 +128,6 @@ def draw_batch(
     chosen = batch_indices(images, batch, seed, step)
     size = micro_batch or batch
     return (
-        on_device(chosen.split(size)[micro], device),
-        on_device(torch.from_numpy(drawn).split(size)[micro], device),
+        sent(chosen.split(size)[micro], device),
+        sent(torch.from_numpy(drawn).split(size)[micro], device),
     )

@@ -12,9 +12,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from tessera.models.gpt import GPT
+from tessera.nn.transfer import sent
 from tessera.sampling.checks import check_engine_inputs
 from tessera.sampling.filters import check_filters, pick
-from tessera.sampling.noise import sent
 from tessera.sampling.prepared import prepared
 from tessera.sampling.replay import record
 

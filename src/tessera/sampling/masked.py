@@ -17,9 +17,9 @@ from torch import Tensor
 
 from tessera.errors import UserError
 from tessera.models.maskgit import MaskGIT
+from tessera.nn.transfer import sent
 from tessera.sampling.checks import check_engine_inputs
 from tessera.sampling.filters import check_filters, code_log_probs, pick
-from tessera.sampling.noise import sent
 
 ROWS = 4096
 """Positions whose logits exist at once: of 1,029 symbols with all that a draw makes, 150 MB."""

@@ -46,11 +46,3 @@ def uniforms(
     # The midpoints of 2**52 equal intervals: exact in float64, and never 0 or 1.
     values = ((raw >> np.uint64(12)).astype(np.float64) + 0.5) * 2.0**-52
     return torch.from_numpy(values).reshape(len(ids), *shape)
-
-
-def sent(numbers: Tensor, device: torch.device) -> Tensor:
-    """The numbers on a device; the host does not wait for what a GPU still does."""
-    if device.type != "cuda" or numbers.is_cuda:
-        return numbers.to(device)
-    # From memory that may be swapped out torch would wait.
-    return numbers.contiguous().pin_memory().to(device, non_blocking=True)

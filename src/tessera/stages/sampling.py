@@ -19,9 +19,10 @@ from tessera.io.weights import read_model_config
 from tessera.models.gpt import GPT
 from tessera.models.maskgit import MaskGIT
 from tessera.models.vqgan import VQGAN
+from tessera.nn.transfer import sent
 from tessera.sampling.engine import DTYPES, Engine
 from tessera.sampling.masked import noise_shape, sample_masked
-from tessera.sampling.noise import sent, uniforms
+from tessera.sampling.noise import uniforms
 from tessera.sampling.prepared import prepared
 from tessera.stages.job import Job, log, parser, part_file, run
 from tessera.stages.loading import load_decoder, load_gpt, load_vqgan

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from tessera.nn.capture import captured
+from tessera.nn.transfer import sent
 
 log = logging.getLogger("tessera")
 
@@ -21,10 +22,7 @@ WARM_UPS = 2
 
 def upload(array: np.ndarray, device: str) -> Tensor:
     """An array on the device; for a GPU the copy runs while this process goes on."""
-    host = torch.from_numpy(np.ascontiguousarray(array))
-    if torch.device(device).type == "cpu":
-        return host
-    return host.pin_memory().to(device, non_blocking=True)
+    return sent(torch.from_numpy(np.ascontiguousarray(array)), device)
 
 
 def fetched(results: Iterable[Tensor]) -> Iterator[np.ndarray]:

@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 import torch
+from tests import tiny_gpt
+from tests.tiny_gpt import K, L, inputs
 from torch import Tensor
 
 from tessera.errors import UserError
@@ -12,32 +14,13 @@ from tessera.sampling.autoregressive import sample_autoregressive
 from tessera.sampling.filters import pick
 from tessera.sampling.noise import uniforms
 
-L, K, P = 6, 11, 5
-
 
 def build(kind: str) -> GPT:
-    extra: dict[str, Any] = {}
-    if kind == "classes":
-        extra = {"classes": 4}
-    if kind == "prefix":
-        extra = {"prefix_vocabulary": 7, "prefix_length": P}
-    torch.manual_seed(1)
-    config = GPTConfig(
-        vocabulary=K, length=L, width=16, layers=2, heads=4, ffn=32, max_positions=9,
-        norm="pre" if kind == "prefix" else "post", **extra,
-    )  # fmt: skip
-    model = GPT(config).eval()
+    """One whose end symbol would often win."""
+    model = tiny_gpt.build(kind)
     with torch.no_grad():
-        model.output.weight.mul_(3)  # varied samples
-        model.output.weight[2] *= 5  # and an end symbol that would often win
+        model.output.weight[2] *= 5
     return model
-
-
-def inputs(kind: str, n: int) -> dict[str, Tensor]:
-    torch.manual_seed(2)
-    if kind == "classes":
-        return {"labels": torch.randint(4, (n,))}
-    return {"prefix": torch.randint(7, (n, P))} if kind == "prefix" else {}
 
 
 def slow(model: GPT, u: Tensor, extra: dict[str, Tensor], **filters: Any) -> Tensor:

@@ -6,41 +6,22 @@ from typing import Any
 
 import pytest
 import torch
+from tests import tiny_gpt
+from tests.tiny_gpt import KINDS, L, P, inputs
 from torch import Tensor
 
 from tessera.errors import UserError
-from tessera.models.gpt import GPT, GPTConfig
+from tessera.models.gpt import GPT
 from tessera.sampling import engine, replay
 from tessera.sampling.autoregressive import sample_autoregressive
 from tessera.sampling.engine import Engine
 from tessera.sampling.noise import uniforms
 
-L, K, P = 6, 11, 5
-KINDS = ["plain", "classes", "prefix"]
+WIDTH = 32
 
 
 def build(kind: str) -> GPT:
-    extra: dict[str, Any] = {}
-    if kind == "classes":
-        extra = {"classes": 4}
-    if kind == "prefix":
-        extra = {"prefix_vocabulary": 7, "prefix_length": P}
-    torch.manual_seed(1)
-    config = GPTConfig(
-        vocabulary=K, length=L, width=32, layers=2, heads=4, ffn=64, max_positions=9,
-        norm="pre" if kind == "prefix" else "post", **extra,
-    )  # fmt: skip
-    model = GPT(config).eval()
-    with torch.no_grad():
-        model.output.weight.mul_(3)  # varied samples
-    return model
-
-
-def inputs(kind: str, n: int, device: str = "cpu") -> dict[str, Tensor]:
-    torch.manual_seed(2)
-    if kind == "classes":
-        return {"labels": torch.randint(4, (n,)).to(device)}
-    return {"prefix": torch.randint(7, (n, P)).to(device)} if kind == "prefix" else {}
+    return tiny_gpt.build(kind, WIDTH)
 
 
 def in_batches(made: Engine, ids: range, extra: dict[str, Tensor], size: int) -> Tensor:
